@@ -1,0 +1,1 @@
+"""Tricircle: one OpenStack API in front of many OpenStack instances."""

@@ -1,0 +1,1 @@
+"""The outside world: configuration, databases, pods, Keystone, logs."""

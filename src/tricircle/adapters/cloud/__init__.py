@@ -1,0 +1,1 @@
+"""HTTP to the pods and to Keystone."""

@@ -1,0 +1,1 @@
+"""The Admin API: pods, zones, routing, nodes, jobs."""

@@ -1,0 +1,1 @@
+"""Decisions: pure functions on frozen values. Nothing here waits, opens or reads a clock."""

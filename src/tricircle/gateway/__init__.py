@@ -1,0 +1,1 @@
+"""The engine that both API gateways run on."""

@@ -1,0 +1,1 @@
+"""Protocols owned by those who call them; adapters and doubles implement them."""

@@ -1,0 +1,1 @@
+"""The order of steps: each use case calls interfaces and leaves decisions to core."""

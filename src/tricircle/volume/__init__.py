@@ -1,0 +1,1 @@
+"""The Cinder API gateway."""

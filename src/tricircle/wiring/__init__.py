@@ -1,0 +1,1 @@
+"""Joins everything: one module for each program."""
