@@ -12,7 +12,6 @@ from typing import Protocol
 
 from tricircle.core.model import (
     BottomId,
-    Endpoint,
     Kind,
     Node,
     Origin,
