@@ -1,0 +1,103 @@
+"""The command line of the lab: python3.11 -m lab COMMAND."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from lab import lifecycle
+from lab.health import Health
+from lab.progress import say
+from lab.settings import LabError, Settings, settings_of
+
+POD_COMMANDS = {
+    "stop-pod": (lifecycle.stop_pod, "kill all processes of a pod; its data stay"),
+    "start-pod": (lifecycle.start_pod, "start the processes of a stopped pod"),
+    "pause-pod": (lifecycle.pause_pod, "freeze a pod: it accepts connections, never answers"),
+    "resume-pod": (lifecycle.resume_pod, "let a frozen pod go on"),
+}
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as values."""
+    parser = argparse.ArgumentParser(prog="python3.11 -m lab", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("up", "start the lab, or what is missing of it"),
+        ("prepare", "install and make all that 'up' needs"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--pods", type=int, default=2, help="how many pods (default 2)")
+        command.add_argument(
+            "--no-top", action="store_true", help="leave Tricircle's own programs out"
+        )
+    commands.add_parser("down", help="end every process and remove the data")
+    status = commands.add_parser("status", help="show each process; 0 only when all is well")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    for name, (_function, text) in POD_COMMANDS.items():
+        commands.add_parser(name, help=text).add_argument("pod", help="for example pod1")
+    return parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry a command out; returns the exit status."""
+    if options.command in ("up", "prepare"):
+        settings = settings_of(options.pods, not options.no_top)
+        with lifecycle.locked(settings):
+            (lifecycle.up if options.command == "up" else lifecycle.prepare)(settings)
+        return 0
+    settings = settings_of(1, True)
+    if options.command == "down":
+        with lifecycle.locked(settings):
+            lifecycle.down(settings)
+        return 0
+    settings = lifecycle.settings_of_running(settings)
+    if options.command == "status":
+        return show_status(settings, options.json)
+    with lifecycle.locked(settings):
+        POD_COMMANDS[options.command][0](settings, options.pod)
+    return 0
+
+
+def show_status(settings: Settings, as_json: bool) -> int:
+    """Print the health of each process; returns 0 only when all is well."""
+    found = lifecycle.status(settings)
+    if as_json:
+        print(json.dumps([asdict(health) for health in found], indent=1))
+    else:
+        print(status_table(found))
+    return 0 if all(health.is_well for health in found) else 1
+
+
+def status_table(found: Sequence[Health]) -> str:
+    """One line a process, and the memory of all."""
+    lines = [f"{'PROCESS':24} {'PID':>8} {'ADDRESS':20} {'MEMORY':>8}  HEALTH"]
+    for health in found:
+        memory = f"{health.memory_kib // 1024} MB"
+        lines.append(
+            f"{health.name:24} {health.pid or '-':>8} {health.address:20} {memory:>8}  "
+            f"{health.state}"
+        )
+    total = sum(health.memory_kib for health in found) // 1024
+    well = sum(health.is_well for health in found)
+    lines.append(f"{well} of {len(found)} well, {total} MB in all")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    try:
+        return run(parse(sys.argv[1:]))
+    except LabError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; 'make lab-up' goes on from here, 'make lab-down' clears up")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

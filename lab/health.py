@@ -1,0 +1,105 @@
+"""Whether each process of the lab lives and does its work."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lab import processes
+from lab.api import Api, ApiError, send
+from lab.processes import Process, Running
+from lab.settings import Pod, Settings
+
+OK = "ok"
+PAUSED = "paused"
+DEAD = "not running"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One line of `status`. `problem` is empty when all is well."""
+
+    name: str
+    group: str
+    pid: int | None
+    address: str
+    memory_kib: int
+    state: str
+
+    @property
+    def is_well(self) -> bool:
+        return self.state == OK
+
+
+def check(settings: Settings, wanted: Sequence[Process], admin: Api | None) -> list[Health]:
+    """The health of each wanted process, in the order given.
+
+    An API is well when it answers; a service that only listens to messages is
+    well when its pod says it is up; that needs `admin`.
+    """
+    running = processes.find_running(settings)
+    with ThreadPoolExecutor(16) as pool:
+        services = dict(
+            pool.map(lambda pod: (pod.name, service_states(pod, admin)), settings.pods)
+        )
+        return list(
+            pool.map(lambda process: check_one(settings, process, running, services), wanted)
+        )
+
+
+def check_one(
+    settings: Settings,
+    process: Process,
+    running: Mapping[int, Running],
+    services: Mapping[str, Mapping[str, str]],
+) -> Health:
+    """The health of one process."""
+    pid = processes.find_pid(settings, process.name)
+    members = processes.members_of(pid, running) if pid else []
+    if pid is None or pid not in running:
+        state = DEAD
+    elif running[pid].state == "T":
+        state = PAUSED
+    elif process.address:
+        state = answer_state(process)
+    else:
+        binary = process.name.partition("-")[2]
+        state = services.get(process.group, {}).get(binary, "not known to its API")
+    return Health(
+        process.name,
+        process.group,
+        pid,
+        str(process.address or ""),
+        processes.proportional_memory_kib(members),
+        state,
+    )
+
+
+def answer_state(process: Process) -> str:
+    """OK when the process answers: HTTP where it is spoken, else accepting a connection."""
+    assert process.address is not None
+    if not process.threads and process.group != "top":
+        return OK if processes.is_listening(process.address) else "does not listen"
+    try:
+        status, _headers, _body = send("GET", f"{process.address.url}/", {}, timeout_s=10)
+    except (OSError, http.client.HTTPException) as error:
+        return f"does not answer: {error}"
+    return OK if status < 500 else f"answers {status}"
+
+
+def service_states(pod: Pod, admin: Api | None) -> dict[str, str]:
+    """The state of the services Nova and Cinder of a pod list, by binary; empty if they do not."""
+    if admin is None:
+        return {}
+    found: dict[str, str] = {}
+    for url in (f"{pod.compute.url}/v2.1", f"{pod.volume.url}/v3"):
+        try:
+            services = admin.get(f"{url}/os-services", timeout_s=10)["services"]
+        except (OSError, ApiError, http.client.HTTPException):
+            continue
+        for service in services:
+            up = service["state"] == "up"
+            found[service["binary"]] = OK if up else "reported down by its API"
+    return found

@@ -1,0 +1,171 @@
+"""A Cinder driver that keeps each volume in a sparse file.
+
+The fake drivers of Cinder's own tests keep no data: snapshots, clones, images
+and backups made from them are empty. LVM needs loop devices, which a plain
+machine may not offer.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cinder import interface
+from cinder.image import image_utils
+from cinder.volume import driver, volume_utils
+from oslo_concurrency import processutils
+from oslo_config import cfg
+
+CAPACITY_GIB = 100_000
+OPTIONS = [cfg.StrOpt("lab_volume_folder", help="Folder that holds the files of all volumes.")]
+
+
+@interface.volumedriver
+class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
+    """One file a volume, one file a snapshot, all in one folder."""
+
+    VERSION = "1.0"
+    vendor_name = "Tricircle lab"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(OPTIONS)
+
+    @staticmethod
+    def get_driver_options() -> list[Any]:
+        return OPTIONS
+
+    def do_setup(self, context: Any) -> None:
+        self._folder = Path(self.configuration.lab_volume_folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def check_for_setup_error(self) -> None:
+        """Nothing can be wrong: do_setup made the folder."""
+
+    def local_path(self, volume: Any) -> str:
+        return str(self._folder / volume["name"])
+
+    def create_volume(self, volume: Any) -> None:
+        resize(self.local_path(volume), volume["size"])
+
+    def delete_volume(self, volume: Any) -> None:
+        Path(self.local_path(volume)).unlink(missing_ok=True)
+
+    def create_snapshot(self, snapshot: Any) -> None:
+        copy(self.local_path(snapshot["volume"]), self.local_path(snapshot))
+
+    def delete_snapshot(self, snapshot: Any) -> None:
+        Path(self.local_path(snapshot)).unlink(missing_ok=True)
+
+    def create_volume_from_snapshot(self, volume: Any, snapshot: Any) -> None:
+        copy(self.local_path(snapshot), self.local_path(volume))
+        resize(self.local_path(volume), volume["size"])
+
+    def create_cloned_volume(self, volume: Any, src_vref: Any) -> None:
+        copy(self.local_path(src_vref), self.local_path(volume))
+        resize(self.local_path(volume), volume["size"])
+
+    def revert_to_snapshot(self, context: Any, volume: Any, snapshot: Any) -> None:
+        copy(self.local_path(snapshot), self.local_path(volume))
+
+    def extend_volume(self, volume: Any, new_size: int) -> None:
+        resize(self.local_path(volume), new_size)
+
+    def clone_image(self, *args: Any) -> tuple[None, bool]:
+        """Never clones: the image is copied by copy_image_to_volume."""
+        return None, False
+
+    def copy_image_to_volume(
+        self,
+        context: Any,
+        volume: Any,
+        image_service: Any,
+        image_id: str,
+        disable_sparse: bool = False,
+    ) -> None:
+        path = self.local_path(volume)
+        image_utils.fetch_to_raw(context, image_service, image_id, path, "1M", size=volume["size"])
+        resize(path, volume["size"])
+
+    def copy_volume_to_image(
+        self, context: Any, volume: Any, image_service: Any, image_meta: Any
+    ) -> None:
+        volume_utils.upload_volume(
+            context, image_service, image_meta, self.local_path(volume), volume
+        )
+
+    def ensure_export(self, context: Any, volume: Any) -> None:
+        """A file needs no export."""
+
+    def create_export(self, context: Any, volume: Any, connector: Any) -> None:
+        """A file needs no export."""
+
+    def remove_export(self, context: Any, volume: Any) -> None:
+        """A file needs no export."""
+
+    def create_export_snapshot(self, context: Any, snapshot: Any, connector: Any) -> None:
+        """A file needs no export."""
+
+    def remove_export_snapshot(self, context: Any, snapshot: Any) -> None:
+        """A file needs no export."""
+
+    def initialize_connection(self, volume: Any, connector: Any, **kwargs: Any) -> dict[str, Any]:
+        """The file itself: os-brick's `local` connector hands the path to who asks."""
+        return {
+            "driver_volume_type": "local",
+            "data": {"device_path": self.local_path(volume), "volume_id": volume["id"]},
+        }
+
+    def terminate_connection(self, volume: Any, connector: Any, **kwargs: Any) -> None:
+        """Nothing was connected."""
+
+    def initialize_connection_snapshot(
+        self, snapshot: Any, connector: Any, **kwargs: Any
+    ) -> dict[str, Any]:
+        return self.initialize_connection(snapshot, connector)
+
+    def terminate_connection_snapshot(self, snapshot: Any, connector: Any, **kwargs: Any) -> None:
+        """Nothing was connected."""
+
+    def backup_use_temp_snapshot(self) -> bool:
+        return False
+
+    def _update_volume_stats(self) -> None:
+        self._stats = {
+            "volume_backend_name": self.configuration.safe_get("volume_backend_name"),
+            "vendor_name": self.vendor_name,
+            "driver_version": self.VERSION,
+            "storage_protocol": "file",
+            "total_capacity_gb": CAPACITY_GIB,
+            "free_capacity_gb": CAPACITY_GIB,
+            "reserved_percentage": 0,
+            "QoS_support": True,
+            "multiattach": True,
+            "thin_provisioning_support": True,
+            "max_over_subscription_ratio": 20,
+            "provisioned_capacity_gb": 0,
+        }
+
+
+def run_privileged_calls_in_process() -> None:
+    """Let os-brick and Cinder act as the user they run as, without sudo and a second process."""
+    from cinder import privsep
+    from os_brick import privileged
+
+    privsep.sys_admin_pctxt.set_client_mode(False)
+    privileged.default.set_client_mode(False)
+
+
+def resize(path: str, size_gib: int) -> None:
+    """Make the file exactly so long; no disk space is used for what is not written."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        os.ftruncate(descriptor, size_gib * 1024**3)
+    finally:
+        os.close(descriptor)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file and keep its holes; outside Python, which would read them."""
+    processutils.execute("cp", "--sparse=always", "--reflink=auto", source, target)

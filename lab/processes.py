@@ -1,0 +1,390 @@
+"""Starting, finding and ending the processes of the lab.
+
+Every process is started with TRICIRCLE_LAB=<folder of this lab> in its
+environment. The mark is inherited and cannot be confused with a reused process
+id, so `/proc` alone tells what belongs to this lab, even when it was left
+behind by a command that died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from lab.settings import LAB_FOLDER, Address, LabError, Settings
+
+MARK = "TRICIRCLE_LAB"
+STOP_DEADLINE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What services started by one launcher have in common; see lab/openstack/launch.py."""
+
+    name: str
+    python: Path
+    concurrency: str
+    preload: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of the lab: either a command, or a member of a family (never both)."""
+
+    name: str
+    group: str
+    address: Address | None = None
+    command: tuple[str, ...] = ()
+    family: Family | None = None
+    entry: str = ""
+    before: str = ""
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 0
+    user: str = ""
+    start_deadline_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A live process as the kernel describes it."""
+
+    pid: int
+    session: int
+    command: str
+    state: str
+
+
+def log_path(settings: Settings, name: str) -> Path:
+    return settings.logs / f"{name}.log"
+
+
+def pid_path(settings: Settings, name: str) -> Path:
+    return settings.run / "pids" / f"{name}.pid"
+
+
+def base_environment(settings: Settings, name: str) -> dict[str, str]:
+    """The environment of a child: nothing of the user's, so that each machine does the same."""
+    temporary = settings.run / "tmp" / name
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(settings.run / "home"),
+        "XDG_CACHE_HOME": str(settings.run / "home" / ".cache"),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(settings.run / "python"),
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(settings.run),
+    }
+
+
+def renew_temporary_folder(settings: Settings, name: str) -> None:
+    """Give the process an empty TMPDIR.
+
+    Neutron elects its first worker by a file in it that is keyed by the parent's
+    process id; a stale one leaves a new database without segment ranges.
+    """
+    folder = settings.run / "tmp" / name
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    folder.mkdir(parents=True)
+
+
+def start(settings: Settings, processes: Sequence[Process]) -> None:
+    """Start the processes, those of one family from one launcher; returns before they are ready."""
+    families: dict[str, list[Process]] = {}
+    for process in processes:
+        renew_temporary_folder(settings, process.name)
+        if process.family:
+            families.setdefault(process.family.name, []).append(process)
+        else:
+            start_command(settings, process)
+    for members in families.values():
+        start_family(settings, members)
+
+
+def start_command(settings: Settings, process: Process) -> None:
+    """Start one plain command in a session of its own and note its process id."""
+    environment = base_environment(settings, process.name) | dict(process.environment)
+    path = log_path(settings, process.name)
+    with path.open("ab") as log:
+        child = subprocess.Popen(
+            process.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=settings.run,
+            start_new_session=True,
+            user=process.user or None,
+            group=process.user or None,
+        )
+    pid_path(settings, process.name).write_text(f"{child.pid}\n")
+
+
+def start_family(settings: Settings, members: Sequence[Process]) -> None:
+    """Start a launcher that forks the members and ends; it logs to its own file."""
+    family = members[0].family
+    assert family is not None
+    name = f"launch-{family.name}"
+    description = settings.run / "launch" / f"{family.name}.json"
+    described = {
+        "concurrency": family.concurrency,
+        "preload": family.preload,
+        "members": [member_description(settings, member) for member in members],
+    }
+    description.write_text(json.dumps(described, indent=1))
+    environment = base_environment(settings, name) | dict(members[0].environment)
+    renew_temporary_folder(settings, name)
+    with log_path(settings, name).open("wb") as log:
+        child = subprocess.Popen(
+            [str(family.python), "-m", "lab.openstack.launch", str(description)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=settings.run,
+            start_new_session=True,
+        )
+    for member in members:
+        pid_path(settings, member.name).write_text(f"{child.pid}\n")
+
+
+def member_description(settings: Settings, member: Process) -> dict[str, object]:
+    """One member as lab/openstack/launch.py reads it."""
+    described: dict[str, object] = {
+        "name": member.name,
+        "entry": member.entry,
+        "before": member.before,
+        "arguments": list(member.arguments),
+        "environment": base_environment(settings, member.name) | dict(member.environment),
+        "log": str(log_path(settings, member.name)),
+        "pid_file": str(pid_path(settings, member.name)),
+    }
+    if member.threads and member.address:
+        described["listen"] = list(asdict(member.address).values())
+        described["threads"] = member.threads
+    return described
+
+
+def find_running(settings: Settings) -> dict[int, Running]:
+    """Every live process that carries this lab's mark, by process id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        running = read_process(int(entry.name)) if entry.name.isdigit() else None
+        if running and is_ours(settings, running.pid):
+            found[running.pid] = running
+    return found
+
+
+def is_ours(settings: Settings, pid: int) -> bool:
+    """Whether the process carries this lab's mark."""
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return f"{MARK}={settings.run}".encode() in variables
+
+
+def read_process(pid: int) -> Running | None:
+    """What the kernel says of a process; None when it is gone or a zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return None
+    state, _parent, _group, session = stat.rpartition(")")[2].split()[:4]
+    if state in "ZX":
+        return None
+    return Running(pid, int(session), command, state)
+
+
+def find_pid(settings: Settings, name: str) -> int | None:
+    """The process id of a named process when it is alive and ours.
+
+    The file holds the launcher's id until the member is forked; a launcher that
+    is gone has therefore changed the file, which is read again.
+    """
+    path = pid_path(settings, name)
+    seen = None
+    while True:
+        try:
+            pid = int(path.read_text())
+        except (OSError, ValueError):
+            return None
+        if read_process(pid) and is_ours(settings, pid):
+            return pid
+        if pid == seen:
+            return None
+        seen = pid
+
+
+def members_of(pid: int, running: Mapping[int, Running]) -> list[int]:
+    """The process and all it has forked: they share its session."""
+    return [other.pid for other in running.values() if other.pid == pid or other.session == pid]
+
+
+def proportional_memory_kib(pids: Iterable[int]) -> int:
+    """The memory of the processes, shared pages counted by their share (PSS)."""
+    total = 0
+    for pid in pids:
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to each; one that is gone already is fine."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def stop(settings: Settings, pids: Iterable[int]) -> None:
+    """End the processes: asked first, forced after a while. Returns when all are gone."""
+    wanted = set(pids)
+    signal_all(wanted, signal.SIGCONT)
+    signal_all(wanted, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_DEADLINE_S
+    while still := wanted & set(find_running(settings)):
+        if time.monotonic() > deadline:
+            signal_all(still, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def is_listening(address: Address) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def find_port_holder(address: Address) -> int | None:
+    """The id of the process that listens on the address; None when nobody does.
+
+    Reads /proc/net/tcp: listening sockets on the address itself or on 0.0.0.0.
+    Returns 0 when the socket is there and its process may not be looked at.
+    """
+    octets = [int(part) for part in address.host.split(".")]
+    wanted = {"".join(f"{octet:02X}" for octet in reversed(octets)), "00000000"}
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        columns = line.split()
+        host, port = columns[1].split(":")
+        if columns[3] == "0A" and host in wanted and int(port, 16) == address.port:
+            inodes.add(f"socket:[{columns[9]}]")
+    if not inodes:
+        return None
+    return find_socket_owner(inodes) or 0
+
+
+def find_socket_owner(inodes: set[str]) -> int | None:
+    """The first process that has one of the sockets open."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            for descriptor in (entry / "fd").iterdir():
+                if os.readlink(descriptor) in inodes:
+                    return int(entry.name)
+        except OSError:
+            continue
+    return None
+
+
+def require_free(settings: Settings, addresses: Iterable[tuple[str, Address]]) -> None:
+    """Raise LabError when an address that is needed is taken, naming who holds it."""
+    problems = []
+    for name, address in addresses:
+        holder = find_port_holder(address)
+        if holder is not None:
+            problems.append(f"  {address} (for {name}): {describe_holder(settings, holder)}")
+    if problems:
+        listed = "\n".join(problems)
+        raise LabError(
+            f"these addresses are taken:\n{listed}\n"
+            "End those processes, or choose another net, for example LAB_NET=127.78.0."
+        )
+
+
+def describe_holder(settings: Settings, pid: int) -> str:
+    """Who holds a port, in words; says so when it is a process of a lab."""
+    running = read_process(pid) if pid else None
+    if running is None:
+        return "held by a process that may not be looked at"
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        variables = []
+    folders = [v.partition(b"=")[2].decode() for v in variables if v.startswith(MARK.encode())]
+    whose = ""
+    if folders:
+        whose = f", left over from the lab in {folders[0]}; 'make lab-down' there ends it"
+    return f"held by process {pid} ({running.command[:80]}){whose}"
+
+
+def prepare_python_path(settings: Settings) -> None:
+    """Make the folder that lets the pods' Pythons see this package and its Neutron drivers."""
+    folder = settings.run / "python"
+    metadata = folder / "tricircle_lab-1.dist-info"
+    metadata.mkdir(parents=True, exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: tricircle-lab\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(
+        "[neutron.ml2.mechanism_drivers]\n"
+        "lab = lab.openstack.binding:PodDriver\n"
+        "lab_top = lab.openstack.binding:TopDriver\n"
+    )
+    link = folder / "lab"
+    if not link.is_symlink():
+        link.symlink_to(LAB_FOLDER)
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log, indented; a note when there is none."""
+    try:
+        text = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return "    (no log)"
+    return "\n".join(f"    {line[:300]}" for line in text[-lines:]) or "    (empty log)"
+
+
+def wait_for(settings: Settings, processes: Sequence[Process]) -> None:
+    """Wait until each process with an address listens; raises LabError with the log's end."""
+    waiting = [process for process in processes if process.address]
+    begin = time.monotonic()
+    while waiting:
+        for process in tuple(waiting):
+            assert process.address is not None
+            if is_listening(process.address):
+                waiting.remove(process)
+            elif find_pid(settings, process.name) is None:
+                raise_failed(settings, process, "ended while starting")
+            elif time.monotonic() - begin > process.start_deadline_s:
+                raise_failed(settings, process, f"does not answer on {process.address}")
+        time.sleep(0.2 if waiting else 0)
+
+
+def raise_failed(settings: Settings, process: Process, what: str) -> None:
+    """Raise LabError that shows the end of the process's log."""
+    path = log_path(settings, process.name)
+    text = tail(path)
+    launcher = log_path(settings, f"launch-{process.family.name}") if process.family else None
+    if launcher and launcher.exists() and launcher.stat().st_size:
+        text += f"\n  and of its launcher, {launcher}:\n{tail(launcher)}"
+    raise LabError(
+        f"{process.name} {what}. The end of {path}:\n{text}\n"
+        "Mend what the log says and run 'make lab-up' again, or clear up with 'make lab-down'."
+    )
