@@ -96,6 +96,19 @@ class PodMisbehaved(PodError):
     """The pod's answer is not usable HTTP, or not the JSON it should be: 502."""
 
 
+class NeutronRefused(PodError):
+    """A Neutron said no. Where nobody knows what the caller did wrong: 503, another pod may do it.
+
+    ``status``, ``reason`` (Neutron's name of the error) and ``detail`` are its answer.
+    """
+
+    def __init__(self, pod_id: PodId, status: int, reason: str, detail: str) -> None:
+        super().__init__(pod_id, f"Neutron of pod {pod_id} answered {status} {reason}: {detail}")
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
 class TwinBusy(TricircleError):
     """Another process is making this twin and has not finished in time: 503, may be repeated."""
 
