@@ -1,0 +1,56 @@
+"""The marks by which our own objects in a Neutron are found again.
+
+A twin keeps the user's name, so the mark is its whole ``description``: Neutron
+filters that by exact equality. It names the top's object and the project, and
+is believed only on an object that also belongs to that project. So whoever
+writes a mark by hand can deceive no project but the own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tricircle.core.model import Kind, PodId, ProjectId, TopId
+
+BOOT_OWNER = "tricircle:boot"
+"""``device_owner`` of a top port from its creation until its server is known.
+
+It keeps others from taking the port, and lets a sweep find the ports of boots
+that were cut short. ``device_id`` says which boot.
+"""
+
+DHCP_OWNER = "network:dhcp"
+DHCP_DEVICE = "reserved_dhcp_port"
+"""Owner and device of an address kept for a pod's DHCP service.
+
+Neutron removes such ports by itself with their network or subnet.
+"""
+
+_TWIN = "tricircle"
+_RESERVED = "tricircle-dhcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a mark says: this is the twin of that object of that project."""
+
+    kind: Kind
+    top_id: TopId
+    project_id: ProjectId
+
+    def __str__(self) -> str:
+        return f"{_TWIN}:{self.kind}:{self.top_id}:{self.project_id}"
+
+
+def read_mark(description: str) -> Mark | None:
+    """Return what a description says if it is a mark."""
+    match description.split(":"):
+        case [word, kind, top_id, project_id] if word == _TWIN and kind in set(Kind):
+            return Mark(Kind(kind), TopId(top_id), ProjectId(project_id))
+        case _:
+            return None
+
+
+def dhcp_mark(subnet_id: TopId, pod_id: PodId) -> str:
+    """Return the description of the port that keeps a pod's DHCP address in a subnet."""
+    return f"{_RESERVED}:{subnet_id}:{pod_id}"

@@ -1,0 +1,1 @@
+"""The steps that make twins of the top's networks in a pod."""
