@@ -1,0 +1,140 @@
+"""Who may do what: oslo.policy rules with their defaults.
+
+Pods tell where an operator's endpoints are, so reading them is for operators
+too: an administrator, or a reader whose role is on the system and not on some
+project. An operator may say otherwise in a policy file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from oslo_policy import policy
+
+from tricircle.core.errors import Forbidden
+from tricircle.core.model import Caller
+
+ADMIN = "tricircle:admin"
+READER = "tricircle:admin_or_system_reader"
+
+# A domain's administrator is refused by scope: the pods belong to no domain.
+_SCOPES = ["system", "project"]
+
+_BASE_RULES = (
+    policy.RuleDefault(
+        ADMIN,
+        "role:admin and is_admin_project:True",
+        "May change pods and the zone map. is_admin_project is always true unless Keystone "
+        "has an admin project configured.",
+    ),
+    policy.RuleDefault(
+        READER,
+        f"rule:{ADMIN} or (role:reader and system_scope:all)",
+        "May read everything. The reader role of a project is not enough: its holder is a "
+        "user of the cloud and has no business with the endpoints of pods.",
+    ),
+)
+
+
+def _rule(name: str, who: str, does: str, *operations: tuple[str, str]) -> policy.RuleDefault:
+    return policy.DocumentedRuleDefault(
+        name=f"tricircle:{name}",
+        check_str=f"rule:{who}",
+        description=does,
+        operations=[{"method": method, "path": path} for method, path in operations],
+        scope_types=_SCOPES,
+    )
+
+
+_RULES = (
+    _rule("pods:list", READER, "List pods.", ("GET", "/v1/pods")),
+    _rule("pods:show", READER, "Show a pod.", ("GET", "/v1/pods/{pod}")),
+    _rule("pods:create", ADMIN, "Add a pod.", ("POST", "/v1/pods")),
+    _rule(
+        "pods:update",
+        ADMIN,
+        "Change, enable or disable a pod.",
+        ("PATCH", "/v1/pods/{pod}"),
+        ("POST", "/v1/pods/{pod}/enable"),
+        ("POST", "/v1/pods/{pod}/disable"),
+    ),
+    _rule("pods:refresh", ADMIN, "Check a pod again.", ("POST", "/v1/pods/{pod}/refresh")),
+    _rule("pods:delete", ADMIN, "Delete a pod.", ("DELETE", "/v1/pods/{pod}")),
+    _rule("zones:list", READER, "List zones with their pods.", ("GET", "/v1/zones")),
+    _rule(
+        "zones:show",
+        READER,
+        "Show a zone, or one of its pods.",
+        ("GET", "/v1/zones/{zone}"),
+        ("GET", "/v1/zones/{zone}/pods/{pod}"),
+    ),
+    _rule("zones:create", ADMIN, "Let a pod serve a zone.", ("POST", "/v1/zones")),
+    _rule(
+        "zones:update",
+        ADMIN,
+        "Change what zone is sent to a pod.",
+        ("PATCH", "/v1/zones/{zone}/pods/{pod}"),
+    ),
+    _rule(
+        "zones:delete",
+        ADMIN,
+        "Take a pod out of a zone.",
+        ("DELETE", "/v1/zones/{zone}/pods/{pod}"),
+    ),
+    _rule("routings:list", READER, "List routings.", ("GET", "/v1/routings")),
+    _rule(
+        "routings:show",
+        READER,
+        "Show the routings of a resource.",
+        ("GET", "/v1/routings/{kind}/{top_id}"),
+    ),
+    _rule("nodes:list", READER, "List pods as nodes.", ("GET", "/v1/nodes")),
+)
+
+
+class Policy(Protocol):
+    """Decides whether a caller may do something."""
+
+    def require(self, rule: str, caller: Caller) -> None:
+        """Return when ``rule`` allows the caller. Raises Forbidden."""
+        ...
+
+
+class EnforcedPolicy:
+    """The rules of an oslo.policy enforcer."""
+
+    def __init__(self, enforcer: policy.Enforcer) -> None:
+        """Register the defaults with ``enforcer``, which reads the operator's file."""
+        enforcer.register_defaults(list_rules())
+        self._enforcer = enforcer
+
+    def check_file(self) -> None:
+        """Read the policy file now. Raises for one that cannot be used."""
+        self._enforcer.load_rules()
+
+    def require(self, rule: str, caller: Caller) -> None:
+        """Return when ``rule`` allows the caller. Raises Forbidden."""
+        if not self._enforcer.authorize(rule, {}, _credentials_of(caller)):
+            raise Forbidden(
+                f"policy does not allow {rule} to be performed; it takes the role and scope "
+                "that the policy file of the Admin API names"
+            )
+
+
+def list_rules() -> Sequence[policy.RuleDefault]:
+    """Return all rules, for the enforcer and oslopolicy-sample-generator."""
+    return (*_BASE_RULES, *_RULES)
+
+
+def _credentials_of(caller: Caller) -> dict[str, object]:
+    """Return what rules can speak of, by the names of oslo.context."""
+    return {
+        "user_id": caller.user_id,
+        "project_id": caller.project_id,
+        "domain_id": caller.domain_id,
+        "system_scope": caller.system_scope,
+        "roles": sorted(caller.roles),
+        "service_roles": sorted(caller.service_roles),
+        "is_admin_project": caller.is_admin_project,
+    }
