@@ -1,0 +1,358 @@
+"""Every API of Nova, one row each.
+
+The order and the words of the paths are those of Nova's own router
+(nova/api/openstack/compute/routes.py, Nova 34 and 31), so that the two can be
+compared. ``docs/reference/api-coverage.md`` is generated from this table.
+"""
+
+from __future__ import annotations
+
+from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
+from tricircle.core.bodies import Beside
+from tricircle.core.model import Kind
+from tricircle.core.table import (
+    NOT_YET,
+    REMOVED,
+    ById,
+    Create,
+    Local,
+    Merge,
+    Ref,
+    Replicated,
+    Row,
+    Table,
+    Twin,
+    rows_of,
+)
+
+_SERVER_ZONE = "server.OS-EXT-AZ:availability_zone"
+_ITEM_ZONE = "OS-EXT-AZ:availability_zone"
+
+_BOOT_REFS = (
+    Ref(
+        "server.block_device_mapping_v2[].uuid",
+        Kind.VOLUME,
+        Beside("source_type", "volume"),
+        "Block Device Mapping is Invalid: failed to get volume {id}.",
+        400,
+    ),
+    Ref(
+        "server.block_device_mapping_v2[].uuid",
+        Kind.SNAPSHOT,
+        Beside("source_type", "snapshot"),
+        "Block Device Mapping is Invalid: failed to get snapshot {id}.",
+        400,
+    ),
+    Ref(
+        "server.block_device_mapping[].volume_id",
+        Kind.VOLUME,
+        None,
+        "Block Device Mapping is Invalid: failed to get volume {id}.",
+        400,
+    ),
+    Ref(
+        "server.block_device_mapping[].snapshot_id",
+        Kind.SNAPSHOT,
+        None,
+        "Block Device Mapping is Invalid: failed to get snapshot {id}.",
+        400,
+    ),
+)
+_SAME_HOST_REFS = tuple(
+    Ref(place, Kind.SERVER, None, "Instance {id} could not be found.")
+    for place in ("os:scheduler_hints.same_host", "os:scheduler_hints.same_host[]")
+)
+_ATTACH_REFS = (
+    Ref("volumeAttachment.volumeId", Kind.VOLUME, None, "Volume {id} could not be found."),
+)
+_INTERFACE = (
+    Twin("interfaceAttachment.net_id", Kind.NETWORK),
+    Twin("interfaceAttachment.port_id", Kind.PORT),
+    Twin("interfaceAttachment.fixed_ips[].subnet_id", Kind.SUBNET),
+)
+_INTERFACES = (
+    Twin("interfaceAttachments[].net_id", Kind.NETWORK),
+    Twin("interfaceAttachments[].port_id", Kind.PORT),
+    Twin("interfaceAttachments[].fixed_ips[].subnet_id", Kind.SUBNET),
+)
+_SECURITY_GROUPS = (
+    Twin("security_groups[].id", Kind.SECURITY_GROUP),
+    Twin("security_groups[].rules[].parent_group_id", Kind.SECURITY_GROUP),
+)
+_PORT = (Twin("id", Kind.PORT),)
+
+_WHOLE = ById(Kind.SERVER, whole=True, zones=(_SERVER_ZONE,), hook="server")
+_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,), hook="action")
+_SERVER = ById(Kind.SERVER, "server_id")
+_READ = Replicated()
+
+
+_SERVERS = [
+    Row("GET", "/servers", Merge(SERVERS)),
+    Row("GET", "/servers/detail", Merge(SERVERS_DETAIL, zones=(_ITEM_ZONE,))),
+    Row("POST", "/servers", Create(
+        Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
+        zones=(_SERVER_ZONE,), hook="boot",
+    )),
+    Row("GET", "/servers/{id}", _WHOLE),
+    Row("PUT", "/servers/{id}", _WHOLE),
+    Row("DELETE", "/servers/{id}", _WHOLE),
+    Row("POST", "/servers/{id}/action", _ACTION),
+]  # fmt: skip
+
+_BELOW_A_SERVER = [
+    *rows_of(
+        _SERVER,
+        "GET /servers/{server_id}/diagnostics",
+        "GET /servers/{server_id}/ips",
+        "GET /servers/{server_id}/ips/{id}",
+        "GET /servers/{server_id}/metadata",
+        "PUT /servers/{server_id}/metadata",
+        "POST /servers/{server_id}/metadata",
+        "GET /servers/{server_id}/metadata/{id}",
+        "PUT /servers/{server_id}/metadata/{id}",
+        "DELETE /servers/{server_id}/metadata/{id}",
+        "GET /servers/{server_id}/migrations",
+        "GET /servers/{server_id}/migrations/{id}",
+        "DELETE /servers/{server_id}/migrations/{id}",
+        "POST /servers/{server_id}/migrations/{id}/action",
+        "GET /servers/{server_id}/os-instance-actions",
+        "GET /servers/{server_id}/os-instance-actions/{id}",
+        "GET /servers/{server_id}/os-server-password",
+        "DELETE /servers/{server_id}/os-server-password",
+        "GET /servers/{server_id}/os-volume_attachments",
+        "GET /servers/{server_id}/os-volume_attachments/{id}",
+        "DELETE /servers/{server_id}/os-volume_attachments/{id}",
+        "POST /servers/{server_id}/remote-consoles",
+        "GET /servers/{server_id}/shares",
+        "GET /servers/{server_id}/shares/{id}",
+        "POST /servers/{server_id}/shares",
+        "DELETE /servers/{server_id}/shares/{id}",
+        "GET /servers/{server_id}/tags",
+        "PUT /servers/{server_id}/tags",
+        "DELETE /servers/{server_id}/tags",
+        "GET /servers/{server_id}/tags/{id}",
+        "PUT /servers/{server_id}/tags/{id}",
+        "DELETE /servers/{server_id}/tags/{id}",
+        "GET /servers/{server_id}/topology",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", refs=_ATTACH_REFS),
+        "POST /servers/{server_id}/os-volume_attachments",
+        "PUT /servers/{server_id}/os-volume_attachments/{id}",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", answer_twins=_SECURITY_GROUPS, hook="twins"),
+        "GET /servers/{server_id}/os-security-groups",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", answer_twins=_INTERFACES, hook="twins"),
+        "GET /servers/{server_id}/os-interface",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", path_twins=_PORT, answer_twins=_INTERFACE, hook="twins"),
+        "GET /servers/{server_id}/os-interface/{id}",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", answer_twins=_INTERFACE, hook="attach_interface"),
+        "POST /servers/{server_id}/os-interface",
+    ),
+    *rows_of(
+        ById(Kind.SERVER, "server_id", path_twins=_PORT, hook="detach_interface"),
+        "DELETE /servers/{server_id}/os-interface/{id}",
+    ),
+]
+
+_ZONES_AND_VERSIONS = [
+    Row("GET", "/", Local("version")),
+    Row("GET", "/versions/{id}", Local("version")),
+    Row("GET", "/os-availability-zone", Local("zones")),
+    Row("GET", "/os-availability-zone/detail", Local("zones_detail")),
+]
+
+# Equal in every pod: read from one of them. The writes come with their replication.
+_REPLICATED = [
+    *rows_of(
+        _READ,
+        "GET /extensions",
+        "GET /extensions/{id}",
+        "GET /flavors",
+        "GET /flavors/detail",
+        "GET /flavors/{id}",
+        "GET /flavors/{flavor_id}/os-extra_specs",
+        "GET /flavors/{flavor_id}/os-extra_specs/{id}",
+        "GET /flavors/{flavor_id}/os-flavor-access",
+        "GET /os-keypairs",
+        "GET /os-keypairs/{id}",
+    ),
+    *rows_of(
+        NOT_YET,
+        "POST /flavors",
+        "PUT /flavors/{id}",
+        "DELETE /flavors/{id}",
+        "POST /flavors/{id}/action",
+        "POST /flavors/{flavor_id}/os-extra_specs",
+        "PUT /flavors/{flavor_id}/os-extra_specs/{id}",
+        "DELETE /flavors/{flavor_id}/os-extra_specs/{id}",
+        "POST /os-keypairs",
+        "DELETE /os-keypairs/{id}",
+    ),
+]
+
+_REMOVED = rows_of(
+    REMOVED,
+    "GET /os-agents",
+    "POST /os-agents",
+    "DELETE /os-agents/{id}",
+    "PUT /os-agents/{id}",
+    "GET /os-cells",
+    "POST /os-cells",
+    "GET /os-cells/capacities",
+    "GET /os-cells/detail",
+    "GET /os-cells/info",
+    "POST /os-cells/sync_instances",
+    "DELETE /os-cells/{id}",
+    "GET /os-cells/{id}",
+    "PUT /os-cells/{id}",
+    "GET /os-cells/{id}/capacities",
+    "POST /os-certificates",
+    "GET /os-certificates/{id}",
+    "GET /os-cloudpipe",
+    "POST /os-cloudpipe",
+    "PUT /os-cloudpipe/{id}",
+    "GET /os-fixed-ips/{id}",
+    "POST /os-fixed-ips/{id}/action",
+    "GET /os-floating-ip-dns",
+    "DELETE /os-floating-ip-dns/{domain_id}/entries/{id}",
+    "GET /os-floating-ip-dns/{domain_id}/entries/{id}",
+    "PUT /os-floating-ip-dns/{domain_id}/entries/{id}",
+    "DELETE /os-floating-ip-dns/{id}",
+    "PUT /os-floating-ip-dns/{id}",
+    "GET /os-floating-ips-bulk",
+    "POST /os-floating-ips-bulk",
+    "GET /os-floating-ips-bulk/{id}",
+    "PUT /os-floating-ips-bulk/{id}",
+    "GET /os-fping",
+    "GET /os-fping/{id}",
+    "POST /os-networks",
+    "POST /os-networks/add",
+    "DELETE /os-networks/{id}",
+    "POST /os-networks/{id}/action",
+    "GET /os-security-group-default-rules",
+    "POST /os-security-group-default-rules",
+    "DELETE /os-security-group-default-rules/{id}",
+    "GET /os-security-group-default-rules/{id}",
+    "POST /os-tenant-networks",
+    "DELETE /os-tenant-networks/{id}",
+    "GET /servers/{server_id}/consoles",
+    "POST /servers/{server_id}/consoles",
+    "DELETE /servers/{server_id}/consoles/{id}",
+    "GET /servers/{server_id}/consoles/{id}",
+    "GET /servers/{server_id}/os-virtual-interfaces",
+)
+
+_NOT_YET = rows_of(
+    NOT_YET,
+    "GET /images",
+    "GET /images/detail",
+    "DELETE /images/{id}",
+    "GET /images/{id}",
+    "GET /images/{image_id}/metadata",
+    "POST /images/{image_id}/metadata",
+    "PUT /images/{image_id}/metadata",
+    "DELETE /images/{image_id}/metadata/{id}",
+    "GET /images/{image_id}/metadata/{id}",
+    "PUT /images/{image_id}/metadata/{id}",
+    "GET /limits",
+    "GET /os-aggregates",
+    "POST /os-aggregates",
+    "DELETE /os-aggregates/{id}",
+    "GET /os-aggregates/{id}",
+    "PUT /os-aggregates/{id}",
+    "POST /os-aggregates/{id}/action",
+    "POST /os-aggregates/{id}/images",
+    "POST /os-assisted-volume-snapshots",
+    "DELETE /os-assisted-volume-snapshots/{id}",
+    "GET /os-baremetal-nodes",
+    "POST /os-baremetal-nodes",
+    "DELETE /os-baremetal-nodes/{id}",
+    "GET /os-baremetal-nodes/{id}",
+    "POST /os-baremetal-nodes/{id}/action",
+    "GET /os-console-auth-tokens/{id}",
+    "GET /os-floating-ip-pools",
+    "GET /os-floating-ips",
+    "POST /os-floating-ips",
+    "DELETE /os-floating-ips/{id}",
+    "GET /os-floating-ips/{id}",
+    "GET /os-hosts",
+    "GET /os-hosts/{id}",
+    "PUT /os-hosts/{id}",
+    "GET /os-hosts/{id}/reboot",
+    "GET /os-hosts/{id}/shutdown",
+    "GET /os-hosts/{id}/startup",
+    "GET /os-hypervisors",
+    "GET /os-hypervisors/detail",
+    "GET /os-hypervisors/statistics",
+    "GET /os-hypervisors/{id}",
+    "GET /os-hypervisors/{id}/search",
+    "GET /os-hypervisors/{id}/servers",
+    "GET /os-hypervisors/{id}/uptime",
+    "GET /os-instance_usage_audit_log",
+    "GET /os-instance_usage_audit_log/{id}",
+    "GET /os-migrations",
+    "GET /os-networks",
+    "GET /os-networks/{id}",
+    "GET /os-quota-class-sets/{id}",
+    "PUT /os-quota-class-sets/{id}",
+    "DELETE /os-quota-sets/{id}",
+    "GET /os-quota-sets/{id}",
+    "PUT /os-quota-sets/{id}",
+    "GET /os-quota-sets/{id}/defaults",
+    "GET /os-quota-sets/{id}/detail",
+    "POST /os-security-group-rules",
+    "DELETE /os-security-group-rules/{id}",
+    "GET /os-security-groups",
+    "POST /os-security-groups",
+    "DELETE /os-security-groups/{id}",
+    "GET /os-security-groups/{id}",
+    "PUT /os-security-groups/{id}",
+    "POST /os-server-external-events",
+    "GET /os-server-groups",
+    "POST /os-server-groups",
+    "DELETE /os-server-groups/{id}",
+    "GET /os-server-groups/{id}",
+    "GET /os-services",
+    "DELETE /os-services/{id}",
+    "PUT /os-services/{id}",
+    "GET /os-simple-tenant-usage",
+    "GET /os-simple-tenant-usage/{id}",
+    "GET /os-snapshots",
+    "POST /os-snapshots",
+    "GET /os-snapshots/detail",
+    "DELETE /os-snapshots/{id}",
+    "GET /os-snapshots/{id}",
+    "GET /os-tenant-networks",
+    "GET /os-tenant-networks/{id}",
+    "GET /os-volumes",
+    "POST /os-volumes",
+    "GET /os-volumes/detail",
+    "DELETE /os-volumes/{id}",
+    "GET /os-volumes/{id}",
+    "GET /os-volumes_boot",
+    "POST /os-volumes_boot",
+    "GET /os-volumes_boot/detail",
+    "DELETE /os-volumes_boot/{id}",
+    "GET /os-volumes_boot/{id}",
+    "PUT /os-volumes_boot/{id}",
+    "POST /os-volumes_boot/{id}/action",
+)
+
+ROWS = (
+    *_SERVERS,
+    *_BELOW_A_SERVER,
+    *_ZONES_AND_VERSIONS,
+    *_REPLICATED,
+    *_REMOVED,
+    *_NOT_YET,
+)
+TABLE = Table(ROWS)

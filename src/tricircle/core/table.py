@@ -1,0 +1,231 @@
+"""The rows of a gateway's API table and what they are made of.
+
+A gateway serves exactly what its table lists. A row says with a *strategy* what
+is done with such a request; *refs* and *twins* turn special cases into data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tricircle.core.bodies import Beside
+from tricircle.core.merge import Listing
+from tricircle.core.model import Kind, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A place in a request body that names a resource which must be in the same pod.
+
+    ``absent`` is the service's own message for a resource that does not exist,
+    ``absent_status`` its status; ``{id}`` stands for the id.
+    """
+
+    place: str
+    kind: Kind
+    beside: Beside | None = None
+    absent: str = "{kind} {id} could not be found."
+    absent_status: int = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A place in a body, or a parameter of the path, that names a resource of the top's Neutron."""
+
+    place: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """How a pod is asked whether it holds a resource of a kind.
+
+    ``path`` has ``{id}``; in the answer ``project`` is the place of the project's id.
+    ``absent`` is the service's own message for an id that it does not have.
+    """
+
+    service: Service
+    path: str
+    project: str
+    absent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ById:
+    """Forward to the pod that holds the id in the path.
+
+    ``param`` names the path's parameter with the id. ``refs`` must be in the same
+    pod. ``path_twins`` are parameters, ``answer_twins`` places in the answer, that
+    are translated between top and pod. ``zones`` are places of zone names in the
+    answer. ``creates`` keeps a routing for what the answer's ``created_place`` names.
+    ``whole`` marks the row of the resource itself, whose 404 means that it is gone.
+    ``hook`` names steps of the service's own around the call.
+    """
+
+    kind: Kind
+    param: str = "id"
+    refs: tuple[Ref, ...] = ()
+    path_twins: tuple[Twin, ...] = ()
+    answer_twins: tuple[Twin, ...] = ()
+    zones: tuple[str, ...] = ()
+    whole: bool = False
+    hook: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Choose a pod, forward, keep the routing of what the pod made.
+
+    ``refs`` that name resources of pods decide; else the zone at ``zone``.
+    ``created`` is the place of the new resource's id in the answer. ``hook`` names
+    steps of the service's own (networks of a server).
+    """
+
+    kind: Kind
+    created: str
+    refs: tuple[Ref, ...] = ()
+    zone: str | None = None
+    zones: tuple[str, ...] = ()
+    hook: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Ask every pod, merge into one sorted, paged list."""
+
+    listing: Listing
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """Read from one pod what is equal in all of them; ``zones`` as in ``ById``."""
+
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Answered by the top itself; ``answer`` names how."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Not served, with the status the service itself gives, and why."""
+
+    status: int
+    reason: str
+
+
+NOT_YET = Refuse(501, "not yet")
+"""The service has this API; the gateway does not serve it yet."""
+
+REMOVED = Refuse(410, "This resource is no longer available. No forwarding address is given.")
+"""The service itself has removed this API."""
+
+Strategy = ById | Create | Merge | Replicated | Local | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One API: ``path`` is below the version and the project, e.g. ``/servers/{id}/action``."""
+
+    method: str
+    path: str
+    strategy: Strategy
+
+
+def rows_of(strategy: Strategy, *apis: str) -> list[Row]:
+    """Return one row for each ``METHOD /path``, all with one strategy."""
+    pairs = (api.split(maxsplit=1) for api in apis)
+    return [Row(method, path, strategy) for method, path in pairs]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row that fits a request, with the parameters of its path as the client sent them."""
+
+    row: Row
+    params: Mapping[str, str]
+
+
+class Table:
+    """Finds the row of a request. Built once from the rows; look-ups cost a few dict reads."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = tuple(rows)
+        self._root = _Branch()
+        for row in rows:
+            self._root.add(row)
+
+    def find(self, method: str, path: str) -> Match | None:
+        """Return the row for a method and a path, None when there is none."""
+        branch, values = self._walk(path)
+        if branch is None or method not in branch.rows:
+            return None
+        row = branch.rows[method]
+        return Match(row, dict(zip(parameters(row.path), values, strict=True)))
+
+    def has_first(self, word: str) -> bool:
+        """Tell whether a path may begin with this very word."""
+        return word in self._root.fixed
+
+    def _walk(self, path: str) -> tuple[_Branch | None, list[str]]:
+        return self._root.find([part for part in path.split("/")[1:] if part], [])
+
+
+class _Branch:
+    """One step of all paths: fixed words win over parameters."""
+
+    __slots__ = ("any", "fixed", "rows")
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.fixed: dict[str, _Branch] = {}
+        self.any: _Branch | None = None
+
+    def add(self, row: Row) -> None:
+        branch = self
+        for part in (part for part in row.path.split("/") if part):
+            branch = branch.step(part)
+        if row.method in branch.rows:
+            raise ValueError(f"two rows for {row.method} {row.path}")
+        branch.rows[row.method] = row
+
+    def step(self, part: str) -> _Branch:
+        if part.startswith("{"):
+            if self.any is None:
+                self.any = _Branch()
+            return self.any
+        return self.fixed.setdefault(part, _Branch())
+
+    def find(self, parts: list[str], values: list[str]) -> tuple[_Branch | None, list[str]]:
+        if not parts:
+            return (self, values) if self.rows else (None, values)
+        head, rest = parts[0], parts[1:]
+        fixed = self.fixed.get(head)
+        if fixed is not None:
+            branch, found = fixed.find(rest, values)
+            if branch is not None:
+                return branch, found
+        if self.any is not None:
+            return self.any.find(rest, [*values, head])
+        return None, values
+
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def parameters(path: str) -> tuple[str, ...]:
+    """Return the names of a row's path parameters, in order."""
+    cached = _PARAMETERS.get(path)
+    if cached is None:
+        cached = _PARAMETERS[path] = tuple(_PARAMETER.findall(path))
+    return cached
+
+
+_PARAMETERS: dict[str, tuple[str, ...]] = {}

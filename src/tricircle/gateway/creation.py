@@ -1,0 +1,240 @@
+"""The ``Create`` strategy: choose a pod, make what it needs there, forward, keep the routing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tricircle.core.bodies import check_object, read_value, remove_value, set_value
+from tricircle.core.errors import (
+    BadInput,
+    Forbidden,
+    NoPodInZone,
+    PodDead,
+    PodError,
+    PodMisbehaved,
+    PodTimeout,
+    ServiceUnavailable,
+    TricircleError,
+)
+from tricircle.core.model import BottomId, Caller, PodId, ProjectId, ZoneName
+from tricircle.core.placing import Candidate, Topology, list_candidates
+from tricircle.core.table import Create
+from tricircle.gateway.answers import Answer
+from tricircle.gateway.forward import Forwarder, Outbound
+from tricircle.gateway.hooks import CreateHook, Creation
+from tricircle.gateway.profile import Profile
+from tricircle.gateway.request import Inbound
+from tricircle.interfaces.store import BindingStore
+from tricircle.usecases.locate import Locator, Place
+from tricircle.usecases.same_pod import SamePod
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PlainCreation:
+    """A creation that needs nothing in its pod beforehand."""
+
+    body: bytes
+
+    async def place(self, candidate: Candidate, body: bytes) -> bytes:
+        """Return the body as it is."""
+        return body
+
+    async def undo(self) -> None:
+        """There is nothing to take back."""
+
+    async def give_up(self) -> None:
+        """There is nothing to take back."""
+
+    async def abandon(self) -> None:
+        """There is nothing to leave behind."""
+
+    async def finish(self, candidate: Candidate, top_id: str | None) -> None:
+        """There is nothing to keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Creator:
+    """Carries out creations; one object for each gateway."""
+
+    forwarder: Forwarder
+    locator: Locator
+    same_pod: SamePod
+    bindings: BindingStore
+    topology: Callable[[], Topology]
+    profile: Profile
+    hooks: Mapping[str, CreateHook]
+    timeout_s: float
+
+    async def create(self, inbound: Inbound, strategy: Create) -> Answer:
+        """Return the answer of the pod that took the request.
+
+        A pod that answers 503, or that the project's quota is used up there, is tried no
+        more for this request and the next one is; the client sees one creation.
+        """
+        check_object(inbound.body)
+        zone = self._asked_zone(inbound, strategy)
+        must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
+        candidates = await self._candidates(inbound.caller, zone, must)
+        first: Answer | None = None
+        for creation in await self._begin(inbound, strategy):
+            answer = await self._place_one(inbound, strategy, creation, candidates)
+            first = first or answer
+            if answer.status >= 300:
+                break
+        if first is None:
+            raise ServiceUnavailable("the request stands for no creation at all")
+        return first
+
+    async def _begin(self, inbound: Inbound, strategy: Create) -> Sequence[Creation]:
+        if strategy.hook is None:
+            return [PlainCreation(inbound.body)]
+        return await self.hooks[strategy.hook].begin(inbound)
+
+    async def _place_one(
+        self,
+        inbound: Inbound,
+        strategy: Create,
+        creation: Creation,
+        candidates: Sequence[Candidate],
+    ) -> Answer:
+        answer: Answer | None = None
+        error: TricircleError | None = None
+        for candidate in candidates:
+            try:
+                answer = await self._try(inbound, strategy, creation, candidate)
+            except PodDead as dead:
+                error = dead
+                continue
+            except (PodTimeout, PodMisbehaved):
+                await creation.abandon()
+                raise
+            except TricircleError:
+                await creation.give_up()
+                raise
+            if answer.status < 300:
+                await self._keep(inbound, strategy, creation, candidate, answer)
+                return answer
+            if not _may_try_next(answer):
+                break
+            log.info("pod refused", extra={"pod": candidate.pod.name, "status": answer.status})
+        await creation.give_up()
+        if answer is not None:
+            return answer
+        raise error or NoPodInZone("any")
+
+    async def _try(
+        self, inbound: Inbound, strategy: Create, creation: Creation, candidate: Candidate
+    ) -> Answer:
+        if self.forwarder.cloud.is_dead(candidate.pod.id):
+            raise PodDead(candidate.pod.id, f"pod {candidate.pod.name} does not answer")
+        try:
+            body = await creation.place(candidate, _with_zone(creation.body, strategy, candidate))
+            outbound = replace(Outbound.of(inbound), body=body)
+        except TricircleError as error:
+            await creation.undo()
+            raise _nothing_sent(candidate, error) from error
+        try:
+            answer = await self.forwarder.send(
+                candidate.pod, outbound, strategy.zones, self.timeout_s
+            )
+        except PodDead:
+            await creation.undo()
+            raise
+        if answer.status >= 300:
+            await creation.undo()
+        return answer
+
+    async def _keep(
+        self,
+        inbound: Inbound,
+        strategy: Create,
+        creation: Creation,
+        candidate: Candidate,
+        answer: Answer,
+    ) -> None:
+        """Write down what was made. What fails here is healed by asking the pods later."""
+        made = read_value(answer.body, strategy.created)
+        top_id = made if isinstance(made, str) else None
+        project = inbound.caller.project_id or ProjectId("")
+        pod = candidate.pod
+        try:
+            if top_id is not None:
+                place = Place(pod.id, BottomId(top_id), project)
+                await self.locator.keep(strategy.kind, top_id, place)
+            await creation.finish(candidate, top_id)
+            zone = ZoneName(self._asked_zone(inbound, strategy) or "")
+            bound = await self.bindings.bind(project, zone, pod.id)
+            if bound != pod.id and _may_rebind(self.topology(), bound):
+                await self.bindings.rebind(project, zone, bound, pod.id)
+        except (PodError, ServiceUnavailable) as error:
+            log.warning(
+                "made in a pod and not written down yet",
+                extra={"kind": strategy.kind, "id": top_id, "pod": pod.name, "reason": str(error)},
+            )
+
+    async def _candidates(
+        self, caller: Caller, zone: str | None, must: PodId | None
+    ) -> Sequence[Candidate]:
+        topology = self.topology()
+        name, _, node = (zone or "").partition(":")
+        if name and not topology.pod_zones(name):
+            raise BadInput(self.profile.absent_zone.format(zone=name))
+        if node:
+            must = self._forced_pod(caller, topology, name, node)
+        bound = None
+        if must is None and caller.project_id is not None:
+            bound = await self.bindings.find_binding(caller.project_id, ZoneName(name))
+        return list_candidates(topology, name or None, must, bound)
+
+    def _forced_pod(self, caller: Caller, topology: Topology, zone: str, node: str) -> PodId:
+        """Return the pod that ``zone:node`` names; a node at the top is a pod."""
+        if "admin" not in caller.roles:
+            raise Forbidden(
+                "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed."
+            )
+        ids = {entry.pod_id for entry in topology.pod_zones(zone)}
+        for pod in topology.pods:
+            if pod.id in ids and pod.name == node.partition(":")[0]:
+                return pod.id
+        raise BadInput(f"Compute host {node} could not be found.")
+
+    def _asked_zone(self, inbound: Inbound, strategy: Create) -> str | None:
+        if strategy.zone is None:
+            return None
+        zone = read_value(inbound.body, strategy.zone)
+        return zone if isinstance(zone, str) and zone else None
+
+
+def _nothing_sent(candidate: Candidate, error: TricircleError) -> TricircleError:
+    """Return the error of a preparation: whatever the pod did, it made no resource yet."""
+    if isinstance(error, PodError) and error.pod_id == candidate.pod.id:
+        return PodDead(candidate.pod.id, str(error))
+    return error
+
+
+def _with_zone(body: bytes, strategy: Create, candidate: Candidate) -> bytes:
+    """Return the body with the pod's own zone name, or none when the client asked for none."""
+    if strategy.zone is None:
+        return body
+    asked = read_value(body, strategy.zone)
+    if asked is None or not isinstance(asked, str):
+        return body
+    if candidate.pod_az and asked:
+        return set_value(body, strategy.zone, candidate.pod_az)
+    return remove_value(body, strategy.zone)
+
+
+def _may_try_next(answer: Answer) -> bool:
+    """Tell whether another pod may take what this one refused: it is full or going down."""
+    if answer.status == 503:
+        return True
+    return answer.status in (403, 413) and b"quota" in answer.body.lower()
+
+
+def _may_rebind(topology: Topology, bound: PodId) -> bool:
+    pod = topology.find_pod(bound)
+    return pod is None or not pod.enabled

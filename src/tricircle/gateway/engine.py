@@ -1,0 +1,134 @@
+"""The engine: one ``match`` over the strategies of a gateway's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from tricircle.core.errors import NotFound, PodDead, PodError, ServiceUnavailable
+from tricircle.core.model import Pod, Service
+from tricircle.core.placing import Topology
+from tricircle.core.table import ById, Create, Local, Match, Merge, Refuse, Replicated
+from tricircle.gateway.answers import Answer
+from tricircle.gateway.creation import Creator
+from tricircle.gateway.faults import fault
+from tricircle.gateway.forward import Forwarder, Outbound
+from tricircle.gateway.hooks import ByIdHook, Call
+from tricircle.gateway.merging import Merger
+from tricircle.gateway.request import Inbound
+from tricircle.usecases.locate import Locator, Place
+from tricircle.usecases.same_pod import SamePod
+
+LocalAnswer = Callable[[Inbound, Match], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine is made of."""
+
+    forwarder: Forwarder
+    locator: Locator
+    same_pod: SamePod
+    creator: Creator
+    merger: Merger
+    topology: Callable[[], Topology]
+    hooks: Mapping[str, ByIdHook]
+    local_answers: Mapping[str, LocalAnswer]
+
+
+class Engine:
+    """Answers requests that a row was found for."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._forwarder, self._locator = parts.forwarder, parts.locator
+
+    async def answer(self, inbound: Inbound, match: Match) -> Answer:
+        """Return the answer to a request. Raises errors of core.errors."""
+        strategy = match.row.strategy
+        match strategy:
+            case ById():
+                return await self._by_id(inbound, match, strategy)
+            case Create():
+                return await self._parts.creator.create(inbound, strategy)
+            case Merge():
+                return await self._parts.merger.merge(inbound, strategy)
+            case Replicated():
+                return await self._replicated(inbound, strategy)
+            case Local():
+                return self._parts.local_answers[strategy.answer](inbound, match)
+            case Refuse():
+                return _refusal(match, strategy)
+            case _:
+                assert_never(strategy)
+
+    async def _by_id(self, inbound: Inbound, match: Match, strategy: ById) -> Answer:
+        call = await self._prepare(inbound, match, strategy)
+        hook = self._parts.hooks[strategy.hook] if strategy.hook is not None else None
+        if hook is not None:
+            call = await hook.before(call)
+        try:
+            answer = await self._forwarder.send(call.pod, call.outbound, strategy.zones)
+        except PodError as error:
+            if hook is None:
+                raise
+            return await hook.failed(call, error)
+        if hook is not None:
+            answer = await hook.after(call, answer)
+        if strategy.whole and answer.status == 404:
+            await self._forget(call, strategy)
+        return answer
+
+    async def _prepare(self, inbound: Inbound, match: Match, strategy: ById) -> Call:
+        top_id = match.params[strategy.param]
+        place = self._locator.find_cached(strategy.kind, top_id)
+        if place is None:
+            place = await self._locator.locate(strategy.kind, top_id, inbound.caller)
+        pod = self._pod_of(place)
+        if strategy.refs and inbound.body:
+            await self._parts.same_pod.check(inbound.body, strategy.refs, inbound.caller, pod)
+        return Call(inbound, top_id, place, pod, Outbound.of(inbound))
+
+    def _pod_of(self, place: Place) -> Pod:
+        pod = self._parts.topology().find_pod(place.pod_id)
+        if pod is None:
+            raise ServiceUnavailable(
+                "the pod of this resource is not known to this gateway yet; please retry"
+            )
+        return pod
+
+    async def _forget(self, call: Call, strategy: ById) -> None:
+        """Forget a routing when the pod itself says to the owner that the resource is gone."""
+        if call.inbound.caller.project_id == call.place.project_id:
+            await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
+
+    async def _replicated(self, inbound: Inbound, strategy: Replicated) -> Answer:
+        """Return what the first pod answers that can be asked; it is equal in all of them."""
+        error: PodError | None = None
+        for pod in self._readable_pods(self._forwarder.service):
+            try:
+                return await self._forwarder.send(pod, Outbound.of(inbound), strategy.zones)
+            except PodDead as dead:
+                error = dead
+        raise error or ServiceUnavailable(
+            "no pod can be asked; an operator adds one with the Admin API"
+        )
+
+    def _readable_pods(self, service: Service) -> list[Pod]:
+        pods = [pod for pod in self._parts.topology().pods if service in pod.endpoints]
+        return sorted(pods, key=lambda pod: (self._forwarder.cloud.is_dead(pod.id), pod.name))
+
+
+def with_body(call: Call, body: bytes) -> Call:
+    """Return the call with another body to be sent."""
+    return replace(call, outbound=replace(call.outbound, body=body))
+
+
+def _refusal(match: Match, strategy: Refuse) -> Answer:
+    if strategy.status == 501:
+        reason = f"{match.row.method} {match.row.path} is not served by this gateway yet"
+        return fault(501, reason)
+    if strategy.status == 404:
+        raise NotFound(strategy.reason)
+    return fault(strategy.status, strategy.reason)

@@ -1,0 +1,83 @@
+"""Steps of a service's own around a forwarded request: what a table cannot say as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tricircle.core.errors import PodError
+from tricircle.core.model import Pod
+from tricircle.core.placing import Candidate
+from tricircle.gateway.answers import Answer
+from tricircle.gateway.forward import Outbound
+from tricircle.gateway.request import Inbound
+from tricircle.usecases.locate import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that goes to the pod which holds the resource ``top_id``."""
+
+    inbound: Inbound
+    top_id: str
+    place: Place
+    pod: Pod
+    outbound: Outbound
+    plan: object = None
+
+
+class ByIdHook(Protocol):
+    """Steps around a request by id. Each may raise an error of core.errors."""
+
+    async def before(self, call: Call) -> Call:
+        """Return the call as it is to be sent."""
+        ...
+
+    async def after(self, call: Call, answer: Answer) -> Answer:
+        """Return the answer as it is to be given, whatever its status."""
+        ...
+
+    async def failed(self, call: Call, error: PodError) -> Answer:
+        """Return an answer when the pod could not be asked, or raise ``error``."""
+        ...
+
+
+class Creation(Protocol):
+    """One creation in steps: prepared once, placed in one pod after another until one takes it."""
+
+    @property
+    def body(self) -> bytes:
+        """Return the body to begin from."""
+        ...
+
+    async def place(self, candidate: Candidate, body: bytes) -> bytes:
+        """Return the body as this pod needs it; what it names is there by then."""
+        ...
+
+    async def undo(self) -> None:
+        """Take back what ``place`` made in the pod, which refused the request."""
+        ...
+
+    async def give_up(self) -> None:
+        """Take back everything: no pod took it."""
+        ...
+
+    async def abandon(self) -> None:
+        """Leave everything findable: whether the pod acted is unknown."""
+        ...
+
+    async def finish(self, candidate: Candidate, top_id: str | None) -> None:
+        """Keep what belongs to the new resource; ``top_id`` is None when the answer names none."""
+        ...
+
+
+class CreateHook(Protocol):
+    """Begins creations of one kind."""
+
+    async def begin(self, inbound: Inbound) -> Sequence[Creation]:
+        """Return the creations that a request stands for, each with a body of its own.
+
+        Raises the service's own errors for networks or groups that are not there.
+        """
+        ...

@@ -1,0 +1,148 @@
+"""Which pod holds a resource: cache, routing table, and at last the pods themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tricircle.core.bodies import read_value
+from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
+from tricircle.core.model import BottomId, Caller, Kind, Pod, PodId, ProjectId, Routing, TopId
+from tricircle.core.placing import Topology
+from tricircle.core.table import Lookup
+from tricircle.interfaces.clock import Clock
+from tricircle.interfaces.cloud import Cloud, PodRequest
+from tricircle.interfaces.store import RoutingStore
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource is: the hot part of its routing."""
+
+    pod_id: PodId
+    bottom_id: BottomId
+    project_id: ProjectId
+
+
+class Locator:
+    """Finds the pod of servers, volumes and whatever else keeps its pod's own id.
+
+    What was found is kept in a bounded cache for as long as it is used: a resource
+    never moves to another pod. That an id is nowhere is remembered for
+    ``absent_s`` only, and only when every pod has said so.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        routings: RoutingStore,
+        topology: Callable[[], Topology],
+        lookups: Mapping[Kind, Lookup],
+        clock: Clock,
+        *,
+        cache_size: int,
+        timeout_s: float,
+        absent_s: float = 2.0,
+    ) -> None:
+        self._cloud, self._routings, self._topology = cloud, routings, topology
+        self._lookups, self._clock = lookups, clock
+        self._cache_size, self._timeout_s, self._absent_s = cache_size, timeout_s, absent_s
+        self._places: OrderedDict[tuple[Kind, str], Place] = OrderedDict()
+        self._absent: OrderedDict[tuple[Kind, str], dict[str, float]] = OrderedDict()
+
+    def find_cached(self, kind: Kind, top_id: str) -> Place | None:
+        """Return where a resource is when this process knows it already."""
+        return self._places.get((kind, top_id))
+
+    async def locate(self, kind: Kind, top_id: str, caller: Caller) -> Place:
+        """Return where a resource is.
+
+        Raises NotFound in the service's own words when no pod has it for this caller,
+        ServiceUnavailable when none has it but not every pod could be asked.
+        """
+        place = self._places.get((kind, top_id))
+        if place is not None:
+            return place
+        if not _UUID.fullmatch(top_id):
+            raise self._not_found(kind, top_id)
+        for routing in await self._routings.find_routings(kind, TopId(top_id)):
+            if routing.bottom_id is not None:
+                return self.remember(
+                    kind, top_id, Place(routing.pod_id, routing.bottom_id, routing.project_id)
+                )
+        return await self._ask(kind, top_id, caller)
+
+    def remember(self, kind: Kind, top_id: str, place: Place) -> Place:
+        """Keep a place in this process's cache and return it."""
+        self._places[(kind, top_id)] = place
+        if len(self._places) > self._cache_size:
+            self._places.popitem(last=False)
+        self._absent.pop((kind, top_id), None)
+        return place
+
+    async def keep(self, kind: Kind, top_id: str, place: Place) -> None:
+        """Write a routing and remember it."""
+        routing = Routing(kind, TopId(top_id), place.pod_id, place.bottom_id, place.project_id)
+        await self._routings.keep_routings([routing])
+        self.remember(kind, top_id, place)
+
+    async def forget(self, kind: Kind, top_id: str, pod_id: PodId) -> None:
+        """Forget our record of a resource that its pod says is gone."""
+        await self._routings.forget_routing(kind, TopId(top_id), pod_id)
+        self._places.pop((kind, top_id), None)
+
+    async def _ask(self, kind: Kind, top_id: str, caller: Caller) -> Place:
+        asker = f"{caller.user_id} {caller.project_id}"
+        if self._absent.get((kind, top_id), {}).get(asker, 0.0) > self._clock.now_s():
+            raise self._not_found(kind, top_id)
+        lookup = self._lookups[kind]
+        pods = [pod for pod in self._topology().pods if lookup.service in pod.endpoints]
+        answers = await asyncio.gather(
+            *(self._ask_pod(pod, lookup, top_id, caller) for pod in pods)
+        )
+        unknown = [pod.name for pod, (asked, _) in zip(pods, answers, strict=True) if not asked]
+        for _, place in answers:
+            if place is not None:
+                await self.keep(kind, top_id, place)
+                return place
+        if unknown:
+            raise ServiceUnavailable(
+                f"{kind} {top_id} is not in any pod that answers, and these do not answer: "
+                f"{', '.join(unknown)}; please retry"
+            )
+        self._remember_absent(kind, top_id, asker)
+        raise self._not_found(kind, top_id)
+
+    async def _ask_pod(
+        self, pod: Pod, lookup: Lookup, top_id: str, caller: Caller
+    ) -> tuple[bool, Place | None]:
+        path = lookup.path.format(id=top_id, project=caller.project_id)
+        headers = [(b"x-auth-token", caller.token.encode()), (b"accept", b"application/json")]
+        try:
+            async with self._cloud.send(
+                pod.id,
+                pod.endpoints[lookup.service],
+                PodRequest("GET", path, headers=headers),
+                self._timeout_s,
+            ) as response:
+                body = await response.read()
+        except PodError:
+            return False, None
+        if response.status != 200:
+            return response.status in (400, 401, 403, 404), None
+        project = read_value(body, lookup.project)
+        owner = project if isinstance(project, str) else caller.project_id
+        return True, Place(pod.id, BottomId(top_id), ProjectId(owner or ""))
+
+    def _remember_absent(self, kind: Kind, top_id: str, asker: str) -> None:
+        self._absent.setdefault((kind, top_id), {})[asker] = self._clock.now_s() + self._absent_s
+        while len(self._absent) > 1000:
+            self._absent.popitem(last=False)
+
+    def _not_found(self, kind: Kind, top_id: str) -> NotFound:
+        return NotFound(self._lookups[kind].absent.format(id=top_id))
