@@ -1,0 +1,159 @@
+"""Runs of pytest: the fast one of ``make check`` and all of them of ``make test``."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from house import machine
+from house.checks import Outcome, run_parts, show, static_parts, venv_command, venv_environment
+from house.environment import REPOSITORY, HouseError
+from lab.progress import say
+
+FAST = "not database and not lab"
+BEFORE_THE_LAB = "not lab"
+IN_THE_LAB = "lab"
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b")
+_SUMMARY = re.compile(r"^=* ?(no tests ran|\d+ \w+.*) in [\d.]+s.*$")
+# A test that does not run proves nothing.
+_BAD = ("failed", "error", "skipped", "xfailed", "xpassed")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of pytest: its own last line and how it ended."""
+
+    name: str
+    summary: str
+    status: int
+    took_s: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether tests ran, all of them, and none failed."""
+        return self.status == 0 and not any(counts_of(self.summary)[word] for word in _BAD)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The run as one line of the table of checks."""
+        return Outcome(self.name, self.passed, self.took_s)
+
+
+def counts_of(summary: str) -> Counter[str]:
+    """Return the numbers of a summary line of pytest by word, e.g. ``{"passed": 12}``."""
+    found = Counter[str]()
+    for number, word in _COUNT.findall(summary):
+        found[word.removesuffix("s") if word.startswith("error") else word] += int(number)
+    return found
+
+
+def summary_of(lines: Sequence[str]) -> str:
+    """Return pytest's last summary line without colours and rules; empty when there is none."""
+    for line in reversed(lines):
+        plain = _COLOURS.sub("", line).strip()
+        if _SUMMARY.match(plain):
+            return plain.strip("= ")
+    return ""
+
+
+def check() -> int:
+    """Run the static checks and the fast tests; returns the exit status."""
+    outcomes = run_parts(static_parts())
+    fast = run_tests("fast tests", FAST)
+    outcomes.append(fast.outcome)
+    return 0 if show(outcomes) else 1
+
+
+def test(pods: int) -> int:
+    """Run everything, the lab included; returns the exit status."""
+    machine.ensure(machine.TESTS)
+    outcomes = run_parts(static_parts())
+    runs = [run_tests("tests", BEFORE_THE_LAB)]
+    with _lab(pods):
+        runs.append(run_tests("tests in the lab", IN_THE_LAB))
+    passed = show([*outcomes, *(run.outcome for run in runs)])
+    show_totals(runs)
+    return 0 if passed else 1
+
+
+def run_tests(name: str, markers: str) -> Run:
+    """Run the tests that fit the markers, showing them as they run."""
+    begin = time.monotonic()
+    lines: list[str] = []
+    colour = "yes" if sys.stdout.isatty() else "no"
+    command = ("python", "-m", "pytest", "-m", markers, f"--color={colour}")
+    print(f"{name} ...", flush=True)
+    with subprocess.Popen(
+        venv_command(command),
+        cwd=REPOSITORY,
+        env=venv_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None  # noqa: S101 (it is piped)
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            lines = [*lines[-50:], line]
+    return Run(name, summary_of(lines), process.returncode, time.monotonic() - begin)
+
+
+def show_totals(runs: Sequence[Run]) -> None:
+    """Print pytest's own line of each run, and last their sum in the same words."""
+    total = Counter[str]()
+    for run in runs:
+        print(f"{run.name}: {run.summary or 'pytest did not finish'}")
+        total += counts_of(run.summary)
+    del total["deselected"]
+    seconds = sum(run.took_s for run in runs)
+    words = ", ".join(
+        f"{total[word]} {word}" for word in ("failed", "error", "passed") if total[word]
+    )
+    rest = "".join(f", {total[word]} {word}" for word in _BAD[2:] if total[word])
+    print(f"== {words or 'no tests ran'}{rest} in {seconds:.2f}s ==", flush=True)
+
+
+@contextmanager
+def _lab(pods: int) -> Iterator[None]:
+    """Have the lab up inside, and down afterwards whatever happens."""
+    with _ending_as_interrupts():
+        try:
+            if _run_lab("up", "--pods", str(pods)):
+                raise HouseError("the lab did not start; its last words are above")
+            yield
+        finally:
+            _run_lab("down")
+
+
+def _run_lab(*arguments: str) -> int:
+    """Run a command of the lab; returns its exit status. Nothing interrupts a ``down``."""
+    say(f"lab {' '.join(arguments)}")
+    command = [sys.executable, "-m", "lab", *arguments]
+    alone = arguments[0] == "down"
+    return subprocess.run(command, cwd=REPOSITORY, start_new_session=alone).returncode
+
+
+@contextmanager
+def _ending_as_interrupts() -> Iterator[None]:
+    """Make a request to end this process an interrupt, so that what was started is ended."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    kept = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
