@@ -26,7 +26,8 @@ RUNTIME_LOCK = REQUIREMENTS / "runtime.txt"
 PROJECT = REPOSITORY / "pyproject.toml"
 STAMP = VENV / "made-from"
 WANTED_PYTHON = (3, 11)
-LEAST_UV = (0, 8)
+LEAST_UV = (0, 9)
+MACHINE_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class HouseError(Exception):
@@ -122,7 +123,7 @@ def _compile(uv: str, lock: Path, options: Sequence[str]) -> None:
 
 def _wanted_stamp() -> str:
     """Return what identifies the contents of .venv."""
-    made_of = DEVELOPMENT_LOCK.read_bytes() + PROJECT.read_bytes() + sys.version.encode()
+    made_of = DEVELOPMENT_LOCK.read_bytes() + PROJECT.read_bytes()
     return sha256(made_of).hexdigest()
 
 
@@ -141,6 +142,9 @@ def _one_at_a_time() -> Iterator[None]:
 def run_quietly(command: Sequence[str]) -> None:
     """Run an installer from the repository; raises HouseError with the end of what it printed."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    if MACHINE_CERTIFICATES.exists():
+        # Who mirrors packages has told the machine, not uv, which authority to trust.
+        environment.setdefault("UV_SYSTEM_CERTS", "1")
     done = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True)
     if done.returncode:
         ending = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
