@@ -228,4 +228,9 @@ def parameters(path: str) -> tuple[str, ...]:
     return cached
 
 
+def fill_path(path: str, params: Mapping[str, str]) -> str:
+    """Return a row's path with its parameters filled in."""
+    return _PARAMETER.sub(lambda match: params[match[1]], path)
+
+
 _PARAMETERS: dict[str, tuple[str, ...]] = {}

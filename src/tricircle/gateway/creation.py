@@ -23,7 +23,7 @@ from tricircle.core.placing import Candidate, Topology, list_candidates
 from tricircle.core.table import Create
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
-from tricircle.gateway.hooks import CreateHook, Creation
+from tricircle.gateway.hooks import Batch, CreateHook, Creation
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.interfaces.store import BindingStore
@@ -52,8 +52,9 @@ class PlainCreation:
     async def abandon(self) -> None:
         """There is nothing to leave behind."""
 
-    async def finish(self, candidate: Candidate, top_id: str | None) -> None:
-        """There is nothing to keep."""
+    async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
+        """Return the answer as it is."""
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +80,42 @@ class Creator:
         zone = self._asked_zone(inbound, strategy)
         must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
         candidates = await self._candidates(inbound.caller, zone, must)
-        first: Answer | None = None
-        for creation in await self._begin(inbound, strategy):
-            answer = await self._place_one(inbound, strategy, creation, candidates)
-            first = first or answer
+        batch = await self._begin(inbound, strategy)
+        made: list[tuple[Candidate, Answer]] = []
+        for position, creation in enumerate(batch.creations):
+            try:
+                candidate, answer = await self._place_one(inbound, strategy, creation, candidates)
+            except TricircleError:
+                await self._end_early(inbound, strategy, batch, position, made)
+                raise
             if answer.status >= 300:
-                break
-        if first is None:
-            raise ServiceUnavailable("the request stands for no creation at all")
-        return first
+                await self._end_early(inbound, strategy, batch, position, made)
+                return made[0][1] if len(made) >= batch.needed else answer
+            made.append((candidate, answer))
+        return made[0][1]
 
-    async def _begin(self, inbound: Inbound, strategy: Create) -> Sequence[Creation]:
+    async def _end_early(
+        self,
+        inbound: Inbound,
+        strategy: Create,
+        batch: Batch,
+        position: int,
+        made: Sequence[tuple[Candidate, Answer]],
+    ) -> None:
+        """Take back what was prepared for the rest, and what was made when it is too little."""
+        for creation in batch.creations[position + 1 :]:
+            await creation.give_up()
+        if len(made) >= batch.needed:
+            return
+        for candidate, answer in made:
+            top_id = read_value(answer.body, strategy.created)
+            path = f"{inbound.target.path.rstrip('/')}/{top_id}"
+            outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
+            await self.forwarder.send(candidate.pod, outbound)
+
+    async def _begin(self, inbound: Inbound, strategy: Create) -> Batch:
         if strategy.hook is None:
-            return [PlainCreation(inbound.body)]
+            return Batch([PlainCreation(inbound.body)])
         return await self.hooks[strategy.hook].begin(inbound)
 
     async def _place_one(
@@ -100,12 +124,12 @@ class Creator:
         strategy: Create,
         creation: Creation,
         candidates: Sequence[Candidate],
-    ) -> Answer:
-        answer: Answer | None = None
+    ) -> tuple[Candidate, Answer]:
+        answer: tuple[Candidate, Answer] | None = None
         error: TricircleError | None = None
         for candidate in candidates:
             try:
-                answer = await self._try(inbound, strategy, creation, candidate)
+                tried = await self._try(inbound, strategy, creation, candidate)
             except PodDead as dead:
                 error = dead
                 continue
@@ -115,12 +139,12 @@ class Creator:
             except TricircleError:
                 await creation.give_up()
                 raise
-            if answer.status < 300:
-                await self._keep(inbound, strategy, creation, candidate, answer)
-                return answer
-            if not _may_try_next(answer):
+            if tried.status < 300:
+                return candidate, await self._keep(inbound, strategy, creation, candidate, tried)
+            answer = (candidate, tried)
+            if not _may_try_next(tried):
                 break
-            log.info("pod refused", extra={"pod": candidate.pod.name, "status": answer.status})
+            log.info("pod refused", extra={"pod": candidate.pod.name, "status": tried.status})
         await creation.give_up()
         if answer is not None:
             return answer
@@ -155,8 +179,11 @@ class Creator:
         creation: Creation,
         candidate: Candidate,
         answer: Answer,
-    ) -> None:
-        """Write down what was made. What fails here is healed by asking the pods later."""
+    ) -> Answer:
+        """Write down what was made and return the answer.
+
+        What cannot be written down now is found later by asking the pods.
+        """
         made = read_value(answer.body, strategy.created)
         top_id = made if isinstance(made, str) else None
         project = inbound.caller.project_id or ProjectId("")
@@ -165,7 +192,7 @@ class Creator:
             if top_id is not None:
                 place = Place(pod.id, BottomId(top_id), project)
                 await self.locator.keep(strategy.kind, top_id, place)
-            await creation.finish(candidate, top_id)
+            answer = await creation.finish(candidate, answer, top_id)
             zone = ZoneName(self._asked_zone(inbound, strategy) or "")
             bound = await self.bindings.bind(project, zone, pod.id)
             if bound != pod.id and _may_rebind(self.topology(), bound):
@@ -175,6 +202,7 @@ class Creator:
                 "made in a pod and not written down yet",
                 extra={"kind": strategy.kind, "id": top_id, "pod": pod.name, "reason": str(error)},
             )
+        return answer
 
     async def _candidates(
         self, caller: Caller, zone: str | None, must: PodId | None

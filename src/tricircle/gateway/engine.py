@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from tricircle.core.errors import NotFound, PodDead, PodError, ServiceUnavailable
@@ -88,7 +88,7 @@ class Engine:
         pod = self._pod_of(place)
         if strategy.refs and inbound.body:
             await self._parts.same_pod.check(inbound.body, strategy.refs, inbound.caller, pod)
-        return Call(inbound, top_id, place, pod, Outbound.of(inbound))
+        return Call(inbound, match, top_id, place, pod, Outbound.of(inbound))
 
     def _pod_of(self, place: Place) -> Pod:
         pod = self._parts.topology().find_pod(place.pod_id)
@@ -118,11 +118,6 @@ class Engine:
     def _readable_pods(self, service: Service) -> list[Pod]:
         pods = [pod for pod in self._parts.topology().pods if service in pod.endpoints]
         return sorted(pods, key=lambda pod: (self._forwarder.cloud.is_dead(pod.id), pod.name))
-
-
-def with_body(call: Call, body: bytes) -> Call:
-    """Return the call with another body to be sent."""
-    return replace(call, outbound=replace(call.outbound, body=body))
 
 
 def _refusal(match: Match, strategy: Refuse) -> Answer:

@@ -9,6 +9,7 @@ from typing import Protocol
 from tricircle.core.errors import PodError
 from tricircle.core.model import Pod
 from tricircle.core.placing import Candidate
+from tricircle.core.table import Match
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Outbound
 from tricircle.gateway.request import Inbound
@@ -20,6 +21,7 @@ class Call:
     """A request that goes to the pod which holds the resource ``top_id``."""
 
     inbound: Inbound
+    match: Match
     top_id: str
     place: Place
     pod: Pod
@@ -67,15 +69,26 @@ class Creation(Protocol):
         """Leave everything findable: whether the pod acted is unknown."""
         ...
 
-    async def finish(self, candidate: Candidate, top_id: str | None) -> None:
-        """Keep what belongs to the new resource; ``top_id`` is None when the answer names none."""
+    async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
+        """Keep what belongs to the new resource and return the answer as it is to be given.
+
+        ``top_id`` is None when the answer names no resource.
+        """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The creations that one request stands for; fewer than ``needed`` are none at all."""
+
+    creations: Sequence[Creation]
+    needed: int = 1
 
 
 class CreateHook(Protocol):
     """Begins creations of one kind."""
 
-    async def begin(self, inbound: Inbound) -> Sequence[Creation]:
+    async def begin(self, inbound: Inbound) -> Batch:
         """Return the creations that a request stands for, each with a body of its own.
 
         Raises the service's own errors for networks or groups that are not there.

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tricircle.core.errors import NotFound
 from tricircle.core.model import VersionRange
 from tricircle.core.placing import Topology
+from tricircle.core.table import Match
 from tricircle.core.versions import common_range
+from tricircle.gateway.answers import Answer, json_answer
 from tricircle.gateway.profile import Profile
+from tricircle.gateway.request import Inbound
 
 
 def served_range(profile: Profile, topology: Topology) -> VersionRange:
@@ -13,3 +19,21 @@ def served_range(profile: Profile, topology: Topology) -> VersionRange:
     endpoints = (pod.endpoints.get(profile.service) for pod in topology.pods if pod.enabled)
     ranges = [one.versions for one in endpoints if one is not None and one.versions is not None]
     return common_range(ranges, profile.default_range)
+
+
+class VersionAnswer:
+    """Answers ``GET /<version>/`` and ``GET /<version>/versions/{id}`` with a token."""
+
+    def __init__(self, profile: Profile, topology: Callable[[], Topology]) -> None:
+        self._profile, self._topology = profile, topology
+
+    def __call__(self, inbound: Inbound, match: Match) -> Answer:
+        """Return the version document. Raises NotFound for a version that is not served."""
+        asked = match.params.get("id", self._profile.apis[0])
+        if asked != self._profile.apis[0]:
+            raise NotFound("The resource could not be found.")
+        served = served_range(self._profile, self._topology())
+        return json_answer(
+            self._profile.show_version(served, inbound.top_root),
+            headers=self._profile.version_headers(inbound.version),
+        )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from tricircle.core.bodies import read_value
-from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
+from tricircle.core.errors import NotFound, PodMisbehaved, ServiceUnavailable
 from tricircle.core.model import BottomId, Caller, Kind, Pod, PodId, ProjectId, Routing, TopId
 from tricircle.core.placing import Topology
 from tricircle.core.table import Lookup
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.cloud import Cloud, PodRequest
 from tricircle.interfaces.store import RoutingStore
+from tricircle.usecases.fanout import Done, Failed, fan_out
+
+_ABSENT = frozenset({400, 401, 403, 404})
+"""Statuses by which a pod says that it has no such resource for this caller."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
@@ -102,14 +105,15 @@ class Locator:
             raise self._not_found(kind, top_id)
         lookup = self._lookups[kind]
         pods = [pod for pod in self._topology().pods if lookup.service in pod.endpoints]
-        answers = await asyncio.gather(
-            *(self._ask_pod(pod, lookup, top_id, caller) for pod in pods)
+        outcomes = await fan_out(
+            {pod.name: self._asker(pod, lookup, top_id, caller) for pod in pods},
+            timeout_s=self._timeout_s,
         )
-        unknown = [pod.name for pod, (asked, _) in zip(pods, answers, strict=True) if not asked]
-        for _, place in answers:
-            if place is not None:
-                await self.keep(kind, top_id, place)
-                return place
+        unknown = [name for name, outcome in outcomes.items() if isinstance(outcome, Failed)]
+        for outcome in outcomes.values():
+            if isinstance(outcome, Done) and outcome.value is not None:
+                await self.keep(kind, top_id, outcome.value)
+                return outcome.value
         if unknown:
             raise ServiceUnavailable(
                 f"{kind} {top_id} is not in any pod that answers, and these do not answer: "
@@ -118,26 +122,29 @@ class Locator:
         self._remember_absent(kind, top_id, asker)
         raise self._not_found(kind, top_id)
 
-    async def _ask_pod(
+    def _asker(
         self, pod: Pod, lookup: Lookup, top_id: str, caller: Caller
-    ) -> tuple[bool, Place | None]:
+    ) -> Callable[[], Awaitable[Place | None]]:
+        async def ask() -> Place | None:
+            return await self._ask_pod(pod, lookup, top_id, caller)
+
+        return ask
+
+    async def _ask_pod(self, pod: Pod, lookup: Lookup, top_id: str, caller: Caller) -> Place | None:
+        """Return where a pod has it, None when it says that it has not. Raises PodError."""
         path = lookup.path.format(id=top_id, project=caller.project_id)
         headers = [(b"x-auth-token", caller.token.encode()), (b"accept", b"application/json")]
-        try:
-            async with self._cloud.send(
-                pod.id,
-                pod.endpoints[lookup.service],
-                PodRequest("GET", path, headers=headers),
-                self._timeout_s,
-            ) as response:
-                body = await response.read()
-        except PodError:
-            return False, None
+        request = PodRequest("GET", path, headers=headers)
+        endpoint = pod.endpoints[lookup.service]
+        async with self._cloud.send(pod.id, endpoint, request, self._timeout_s) as response:
+            body = await response.read()
+        if response.status in _ABSENT:
+            return None
         if response.status != 200:
-            return response.status in (400, 401, 403, 404), None
+            raise PodMisbehaved(pod.id, f"pod {pod.name} answers {response.status}")
         project = read_value(body, lookup.project)
         owner = project if isinstance(project, str) else caller.project_id
-        return True, Place(pod.id, BottomId(top_id), ProjectId(owner or ""))
+        return Place(pod.id, BottomId(top_id), ProjectId(owner or ""))
 
     def _remember_absent(self, kind: Kind, top_id: str, asker: str) -> None:
         self._absent.setdefault((kind, top_id), {})[asker] = self._clock.now_s() + self._absent_s

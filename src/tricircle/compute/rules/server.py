@@ -1,0 +1,108 @@
+"""``GET``, ``PUT`` and ``DELETE /servers/{id}``: what a server leaves, and an unreachable one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+
+from tricircle.core.errors import PodError, TricircleError
+from tricircle.core.links import strip_version
+from tricircle.core.model import Kind, Routing, TopId, Version
+from tricircle.core.placing import Topology
+from tricircle.gateway.answers import Answer, json_answer
+from tricircle.gateway.hooks import Call
+from tricircle.interfaces.clock import Clock
+from tricircle.interfaces.store import RoutingStore
+from tricircle.usecases.background import Background
+from tricircle.usecases.release import Release
+
+PARTIAL_SINCE = Version(2, 69)
+"""From here on Nova shows a server whose cell is down with ``status: UNKNOWN``."""
+
+_WAITS_S = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+
+
+class ServerRule:
+    """Steps around the rows of a server itself; see ``gateway.hooks.ByIdHook``."""
+
+    def __init__(
+        self,
+        release: Release,
+        routings: RoutingStore,
+        topology: Callable[[], Topology],
+        background: Background,
+        clock: Clock,
+    ) -> None:
+        self._release, self._routings, self._topology = release, routings, topology
+        self._background, self._clock = background, clock
+
+    async def before(self, call: Call) -> Call:
+        """Return the call as it is."""
+        return call
+
+    async def after(self, call: Call, answer: Answer) -> Answer:
+        """Return the answer; ports of a server that is gone are released first.
+
+        Who waits for a server to be gone removes its network next, as Terraform does:
+        so a 404 is given only when the ports are released, as Nova itself does it.
+        """
+        if answer.status == 404 and call.inbound.caller.project_id == call.place.project_id:
+            await self._release_now(call)
+        if call.inbound.method == "DELETE" and answer.status < 300:
+            self._background.start(self._watch(call))
+        return answer
+
+    async def failed(self, call: Call, error: PodError) -> Answer:
+        """Return what the top knows of a server whose pod does not answer, or raise ``error``."""
+        inbound = call.inbound
+        if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not _may_see(call):
+            raise error
+        for routing in await self._routings.find_routings(Kind.SERVER, TopId(call.top_id)):
+            if routing.pod_id == call.pod.id:
+                headers = ((b"x-tricircle-missing-pods", call.pod.name.encode()),)
+                return json_answer({"server": self._partial(call, routing)}, 200, headers)
+        raise error
+
+    def _partial(self, call: Call, routing: Routing) -> dict[str, object]:
+        """Return the fields Nova shows of a server in a cell that is down.
+
+        As ``_show_from_down_cell`` in nova/api/openstack/compute/views/servers.py, without
+        flavor and image, which only the pod knows.
+        """
+        target, root = call.inbound.target, strip_version(call.inbound.top_root)
+        path = f"{target.prefix}/servers/{call.top_id}"
+        zones = {one.zone for one in self._topology().zone_pods if one.pod_id == call.pod.id}
+        created = routing.created_at
+        return {
+            "id": call.top_id,
+            "status": "UNKNOWN",
+            "tenant_id": routing.project_id,
+            "user_id": "UNKNOWN",
+            "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if created else "",
+            "OS-EXT-AZ:availability_zone": zones.pop() if len(zones) == 1 else "UNKNOWN",
+            "OS-EXT-STS:power_state": 0,
+            "links": [
+                {"rel": "self", "href": f"{root}/{target.api}{path}"},
+                {"rel": "bookmark", "href": f"{root}{path}"},
+            ],
+        }
+
+    async def _release_now(self, call: Call) -> bool:
+        return await self._release.release_server(
+            TopId(call.top_id), call.pod, call.inbound.request_id
+        )
+
+    async def _watch(self, call: Call) -> None:
+        """Release the ports as soon as the server is gone; later than this the sweep does it."""
+        for wait_s in _WAITS_S:
+            await self._clock.sleep(wait_s)
+            try:
+                if await self._release_now(call):
+                    return
+            except TricircleError:
+                continue
+
+
+def _may_see(call: Call) -> bool:
+    caller = call.inbound.caller
+    return caller.project_id == call.place.project_id or "admin" in caller.roles

@@ -1,0 +1,130 @@
+"""The ``Merge`` strategy: one list out of all pods, in the service's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from tricircle.core.bodies import encode
+from tricircle.core.errors import NotFound
+from tricircle.core.headers import strip_pod_headers
+from tricircle.core.model import Kind, Pod
+from tricircle.core.partial import LinkRoots
+from tricircle.core.placing import Topology
+from tricircle.core.query import list_values, replace_values
+from tricircle.core.table import Merge
+from tricircle.gateway.answers import JSON, Answer, Header
+from tricircle.gateway.forward import Forwarder
+from tricircle.gateway.profile import Profile
+from tricircle.gateway.request import Inbound
+from tricircle.usecases.list_call import ListCall, ListWorld, MergedPage, PodAsk, PodRefusal
+from tricircle.usecases.listing import list_merged
+from tricircle.usecases.locate import Locator
+
+_ZONE = "availability_zone"
+MISSING_PODS = b"x-tricircle-missing-pods"
+"""Header that names the pods whose rows are not in a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """Answers list requests; one object for each gateway."""
+
+    forwarder: Forwarder
+    locator: Locator
+    world: ListWorld
+    topology: Callable[[], Topology]
+    profile: Profile
+
+    async def merge(self, inbound: Inbound, strategy: Merge) -> Answer:
+        """Return one page of a list over all pods that may hold something of it."""
+        call = self._make_call(inbound, strategy)
+        outcome = await list_merged(self.world, call, self._asks(inbound))
+        if isinstance(outcome, PodRefusal):
+            return self._refusal(inbound, outcome)
+        return self._page(inbound, strategy, outcome)
+
+    def _asks(self, inbound: Inbound) -> list[PodAsk]:
+        """Return the pods to ask; a filter by zone chooses them and is put in their words."""
+        zones = list_values(inbound.query, _ZONE)
+        asks = []
+        for pod in self.topology().pods:
+            if self.profile.service not in pod.endpoints:
+                continue
+            query = inbound.query
+            if zones:
+                names = self._pod_zones(pod, zones[-1])
+                if not names:
+                    continue
+                query = replace_values(query, _ZONE, _always(names[0]))
+            asks.append(PodAsk(pod, self.forwarder.endpoint(pod, inbound), query))
+        return asks
+
+    def _pod_zones(self, pod: Pod, zone: str) -> list[str]:
+        """Return what a pod calls a zone of the top; nothing when it does not serve it."""
+        return [
+            entry.pod_az or zone
+            for entry in self.topology().pod_zones(zone)
+            if entry.pod_id == pod.id
+        ]
+
+    def _make_call(self, inbound: Inbound, strategy: Merge) -> ListCall:
+        target, root = inbound.target, inbound.top_root
+
+        def edit(pod: Pod, item: bytes) -> bytes:
+            return self.forwarder.edit_item(pod, root, item, strategy.zones)
+
+        return ListCall(
+            listing=strategy.listing,
+            query=inbound.query,
+            project_id=inbound.caller.project_id,
+            version=inbound.version,
+            headers=self.forwarder.pod_headers(inbound),
+            prefix=target.prefix,
+            roots=LinkRoots(f"{root}/{target.api}{target.prefix}", f"{root}{target.prefix}"),
+            edit=edit,
+            locate=self._make_locate(inbound, strategy.listing.kind),
+        )
+
+    def _make_locate(
+        self, inbound: Inbound, kind: Kind
+    ) -> Callable[[str], Awaitable[PodAsk | None]]:
+        async def locate(top_id: str) -> PodAsk | None:
+            try:
+                place = await self.locator.locate(kind, top_id, inbound.caller)
+            except NotFound:
+                return None
+            pod = self.topology().find_pod(place.pod_id)
+            if pod is None:
+                return None
+            return PodAsk(pod, self.forwarder.endpoint(pod, inbound), "")
+
+        return locate
+
+    def _page(self, inbound: Inbound, strategy: Merge, page: MergedPage) -> Answer:
+        listing, target = strategy.listing, inbound.target
+        body: dict[str, object] = {listing.collection: [msgspec.Raw(item) for item in page.items]}
+        if page.next_query is not None:
+            href = f"{inbound.top_root}/{target.api}{target.prefix}{target.path}?{page.next_query}"
+            body[listing.links_key] = [{"rel": "next", "href": href}]
+        if page.count is not None:
+            body["count"] = page.count
+        headers = [JSON, *self.profile.version_headers(inbound.version)]
+        headers += _missing_header(page.missing)
+        return Answer(200, headers, encode(body))
+
+    def _refusal(self, inbound: Inbound, refusal: PodRefusal) -> Answer:
+        body = self.forwarder.edit_item(refusal.pod, inbound.top_root, refusal.body, ())
+        return Answer(refusal.status, strip_pod_headers(refusal.headers), body)
+
+
+def _always(text: str) -> Callable[[str], str]:
+    return lambda _: text
+
+
+def _missing_header(missing: Sequence[Pod]) -> list[Header]:
+    if not missing:
+        return []
+    return [(MISSING_PODS, ",".join(sorted(pod.name for pod in missing)).encode())]

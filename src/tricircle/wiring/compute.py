@@ -1,0 +1,61 @@
+"""``tricircle-compute``: the Nova API gateway."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractAsyncContextManager
+
+from tricircle.adapters.config import Settings
+from tricircle.adapters.log import setup_logging
+from tricircle.compute.profile import PROFILE
+from tricircle.compute.rules.boot import Boot
+from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
+from tricircle.compute.rules.server import ServerRule
+from tricircle.compute.rules.twins import TwinIds
+from tricircle.gateway.app import GatewayApp
+from tricircle.gateway.versions import VersionAnswer
+from tricircle.gateway.zones import ZoneAnswers
+from tricircle.wiring.gateway import Base, Rules, open_gateway
+from tricircle.wiring.networks import make_networks
+from tricircle.wiring.serving import Service, read_arguments, serve
+
+PROGRAM = "tricircle-compute"
+
+
+def main() -> None:
+    """Run the program."""
+    serve(PROGRAM, f"{__name__}:make_service", lambda settings: settings.compute, sys.argv[1:])
+
+
+def make_service() -> Service:
+    """Return the service of one worker."""
+    settings = read_arguments(PROGRAM)
+    setup_logging(settings, PROGRAM)
+    return Service(lambda: open_compute(settings))
+
+
+def open_compute(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
+    """Return the gateway as a context that is open while it serves."""
+    return open_gateway(settings, settings.compute, PROFILE, _make_rules)
+
+
+def _make_rules(base: Base) -> Rules:
+    networks, release = make_networks(base)
+    twins = TwinIds(networks)
+    zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
+    return Rules(
+        by_id={
+            "server": ServerRule(
+                release, base.stores.routings, base.topology, base.background, base.clock
+            ),
+            "twins": twins,
+            "attach_interface": AttachInterface(networks, twins),
+            "detach_interface": DetachInterface(release, twins, base.background, base.clock),
+        },
+        create={"boot": Boot(networks)},
+        local={
+            "version": VersionAnswer(base.profile, base.topology),
+            "zones": zones.compute,
+            "zones_detail": zones.compute_detail,
+        },
+    )

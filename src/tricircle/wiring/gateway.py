@@ -1,0 +1,142 @@
+"""What both gateways are joined from, and how they are run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+from tricircle.adapters.clock import SystemClock
+from tricircle.adapters.cloud.http import HttpCloud, make_cloud
+from tricircle.adapters.cloud.keystone import KeystoneCredential, KeystoneTokens
+from tricircle.adapters.config import ListenSettings, Settings
+from tricircle.adapters.sql import SqlStores, open_database
+from tricircle.core.placing import Topology
+from tricircle.gateway.app import GatewayApp, Limits
+from tricircle.gateway.creation import Creator
+from tricircle.gateway.engine import Engine, LocalAnswer, Parts
+from tricircle.gateway.forward import Forwarder
+from tricircle.gateway.hooks import ByIdHook, CreateHook
+from tricircle.gateway.merging import Merger
+from tricircle.gateway.profile import Profile
+from tricircle.usecases.background import Background
+from tricircle.usecases.directory import Directory
+from tricircle.usecases.list_call import ListWorld
+from tricircle.usecases.locate import Locator
+from tricircle.usecases.same_pod import SamePod
+
+log = logging.getLogger(__name__)
+
+QUERY_BYTES = 65536
+"""Longest query that is accepted: that of the longest URL uvicorn reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a gateway's own rules may be made of."""
+
+    settings: Settings
+    profile: Profile
+    stores: SqlStores
+    cloud: HttpCloud
+    credential: KeystoneCredential
+    clock: SystemClock
+    background: Background
+    directory: Directory
+
+    def topology(self) -> Topology:
+        """Return pods and zones as they are known now."""
+        return self.directory.topology
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A gateway's own steps and answers, by the names its table uses."""
+
+    by_id: Mapping[str, ByIdHook]
+    create: Mapping[str, CreateHook]
+    local: Mapping[str, LocalAnswer]
+
+
+@contextlib.asynccontextmanager
+async def open_gateway(
+    settings: Settings,
+    listen: ListenSettings,
+    profile: Profile,
+    make_rules: Callable[[Base], Rules],
+) -> AsyncIterator[GatewayApp]:
+    """Yield a running gateway: pods known, probes and refreshes going on."""
+    database = open_database(settings.database.connection)
+    clock = SystemClock()
+    stores = SqlStores(database)
+    cloud = make_cloud(settings.gateway, profile.service)
+
+    def changed(topology: Topology) -> None:
+        cloud.update_pods(topology.pods)
+
+    directory = Directory(
+        stores.pods, stores.zones, clock, settings.gateway.directory_refresh_s, changed
+    )
+    credential = KeystoneCredential(settings)
+    tokens = KeystoneTokens(settings, profile.name)
+    base = Base(settings, profile, stores, cloud, credential, clock, Background(), directory)
+    await directory.refresh()
+    cloud.start()
+    refreshing = asyncio.create_task(directory.run())
+    try:
+        yield _make_app(base, listen, tokens, make_rules(base))
+    finally:
+        refreshing.cancel()
+        await base.background.close()
+        await cloud.close()
+        await database.close()
+
+
+def _make_app(
+    base: Base, listen: ListenSettings, tokens: KeystoneTokens, rules: Rules
+) -> GatewayApp:
+    gateway = base.settings.gateway
+    forwarder = Forwarder(base.cloud, base.profile, base.topology, gateway.request_timeout_s)
+    locator = Locator(
+        base.cloud,
+        base.stores.routings,
+        base.topology,
+        base.profile.lookups,
+        base.clock,
+        cache_size=gateway.route_cache_size,
+        timeout_s=gateway.request_timeout_s,
+    )
+    same_pod = SamePod(locator, base.topology)
+    world = ListWorld(
+        base.cloud,
+        base.stores.positions,
+        base.stores.upkeep,
+        base.clock,
+        timeout_s=gateway.list_timeout_s,
+        partial=gateway.partial_lists,
+    )
+    creator = Creator(
+        forwarder,
+        locator,
+        same_pod,
+        base.stores.bindings,
+        base.topology,
+        base.profile,
+        rules.create,
+        gateway.create_timeout_s,
+    )
+    merger = Merger(forwarder, locator, world, base.topology, base.profile)
+    parts = Parts(
+        forwarder, locator, same_pod, creator, merger, base.topology, rules.by_id, rules.local
+    )
+    return GatewayApp(
+        base.profile,
+        Engine(parts),
+        tokens,
+        base.topology,
+        listen.public_url,
+        tokens.authenticate,
+        Limits(gateway.max_body_bytes, gateway.max_headers, QUERY_BYTES),
+    )

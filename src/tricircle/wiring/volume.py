@@ -1,0 +1,46 @@
+"""``tricircle-volume``: the Cinder API gateway."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractAsyncContextManager
+
+from tricircle.adapters.config import Settings
+from tricircle.adapters.log import setup_logging
+from tricircle.gateway.app import GatewayApp
+from tricircle.gateway.versions import VersionAnswer
+from tricircle.gateway.zones import ZoneAnswers
+from tricircle.volume.profile import PROFILE
+from tricircle.wiring.gateway import Base, Rules, open_gateway
+from tricircle.wiring.serving import Service, read_arguments, serve
+
+PROGRAM = "tricircle-volume"
+
+
+def main() -> None:
+    """Run the program."""
+    serve(PROGRAM, f"{__name__}:make_service", lambda settings: settings.volume, sys.argv[1:])
+
+
+def make_service() -> Service:
+    """Return the service of one worker."""
+    settings = read_arguments(PROGRAM)
+    setup_logging(settings, PROGRAM)
+    return Service(lambda: open_volume(settings))
+
+
+def open_volume(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
+    """Return the gateway as a context that is open while it serves."""
+    return open_gateway(settings, settings.volume, PROFILE, _make_rules)
+
+
+def _make_rules(base: Base) -> Rules:
+    zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
+    return Rules(
+        by_id={},
+        create={},
+        local={
+            "version": VersionAnswer(base.profile, base.topology),
+            "zones": zones.volume,
+        },
+    )
