@@ -1,0 +1,5 @@
+"""Actions on servers."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

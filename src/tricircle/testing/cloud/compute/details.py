@@ -1,0 +1,5 @@
+"""Metadata, tags, addresses and the logs of servers."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

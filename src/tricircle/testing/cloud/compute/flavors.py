@@ -1,0 +1,5 @@
+"""Flavors."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

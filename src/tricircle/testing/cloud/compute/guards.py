@@ -1,0 +1,37 @@
+"""What a request to Nova must satisfy: a role and a body."""
+
+from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.http import Document, Json, Request, parse_body, refuse
+from tricircle.testing.cloud.schemas import Schema, body_message, find_error
+
+
+def require(caller: Caller, need: str, rule: str) -> None:
+    """Raise Refused unless the caller's roles allow reading, writing or administration."""
+    allowed = {"read": caller.may_read, "write": caller.may_write, "admin": caller.is_admin}
+    if not allowed[need]:
+        refuse(403, f"Policy doesn't allow os_compute_api:{rule} to be performed.")
+
+
+def body_of(request: Request) -> Document:
+    """Return the JSON object of a body; raises Refused."""
+    if not request.body:
+        refuse(400, "None is not of type 'object'")
+    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    if kind not in ("", "text/plain", "application/json", "application/vnd.openstack.compute+json"):
+        refuse(415, "Unsupported Content-Type")
+    try:
+        body: Json = parse_body(request.body)
+    except ValueError:
+        refuse(400, "Malformed request body")
+    if not isinstance(body, dict):
+        refuse(400, f"{body!r} is not of type 'object'")
+    return body
+
+
+def read(request: Request, schema: Schema) -> Document:
+    """Return the body of a request, checked; raises Refused."""
+    body = body_of(request)
+    error = find_error(schema, body)
+    if error is not None:
+        refuse(400, body_message(error))
+    return body

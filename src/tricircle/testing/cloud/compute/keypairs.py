@@ -1,0 +1,5 @@
+"""Key pairs."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

@@ -1,0 +1,386 @@
+"""One Nova: its records, its clockwork and the way from a request to a handler."""
+
+import heapq
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.compute import (
+    actions,
+    attached,
+    details,
+    flavors,
+    information,
+    keypairs,
+    server_groups,
+    servers,
+)
+from tricircle.testing.cloud.compute.guards import require
+from tricircle.testing.cloud.compute.records import Flavor, KeyPair, Server, ServerAction
+from tricircle.testing.cloud.compute.versions import (
+    list_choices,
+    list_documents,
+    requested_minor,
+    show_document,
+    version_headers,
+)
+from tricircle.testing.cloud.compute.views import ServerViews, ViewKey, step_of
+from tricircle.testing.cloud.http import (
+    Answer,
+    Json,
+    NoSuchMethod,
+    NoSuchPath,
+    Refused,
+    Request,
+    Routes,
+    answer_json,
+    refuse,
+)
+from tricircle.testing.cloud.image import Images
+from tricircle.testing.cloud.network import Network
+from tricircle.testing.cloud.service import Service, Tokens, unauthorized
+from tricircle.testing.cloud.sources import Clock, Ids
+from tricircle.testing.cloud.volume import Volume
+
+_FAULTS = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    406: "computeFault",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    429: "overLimit",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+_FLAVORS = (
+    ("1", "m1.tiny", 1, 512, 1),
+    ("2", "m1.small", 1, 2048, 20),
+    ("3", "m1.medium", 2, 4096, 40),
+    ("4", "m1.large", 4, 8192, 80),
+)
+CallHandler = Callable[["Compute", Request], Answer]
+ServerHandler = Callable[["Compute", Request, Server], Answer]
+
+
+@dataclass(slots=True)
+class Delays:
+    """How long Nova works on things, in seconds of the simulation's clock."""
+
+    build_s: float = 0.0
+    delete_s: float = 0.0
+    action_s: float = 0.0
+
+
+class Compute(Service):
+    """Nova: servers and all that belongs to them."""
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        clock: Clock,
+        ids: Ids,
+        network: Network,
+        volume: Volume,
+        images: Images,
+        zone: str,
+        host: str,
+        max_minor: int,
+    ) -> None:
+        super().__init__("compute", "compute", tokens, ids)
+        self.clock = clock
+        self.network = network
+        self.volume = volume
+        self.images = images
+        self.zones = {zone: [host]}
+        self.max_minor = max_minor
+        self.max_limit = 1000
+        self.delays = Delays()
+        self.quotas = {"instances": -1, "cores": -1, "ram": -1}
+        self.servers: dict[str, Server] = {}
+        self.flavors: dict[str, Flavor] = {}
+        self.keypairs: dict[tuple[str, str], KeyPair] = {}
+        self.views = ServerViews(self)
+        self.groups = server_groups.ServerGroups()
+        self.index = servers.ServerIndex(self)
+        self._numbers = 0
+        self._due: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._routes = self._build_routes()
+        network.listener = self
+        volume.images = images
+        for flavorid, name, vcpus, memory_mb, root_gb in _FLAVORS:
+            self.add_flavor(flavorid, name, vcpus, memory_mb, root_gb)
+
+    # For tests.
+
+    def add_flavor(
+        self, flavorid: str, name: str, vcpus: int = 1, memory_mb: int = 512, root_gb: int = 1
+    ) -> Flavor:
+        """Return a new public flavor."""
+        flavor = Flavor(self.next_number(), flavorid, name, vcpus, memory_mb, root_gb)
+        self.flavors[flavorid] = flavor
+        return flavor
+
+    def add_servers(
+        self,
+        count: int,
+        project_id: str,
+        name: str = "server-{n}",
+        user_id: str = "someone",
+        spread_s: float = 1.0,
+        **more: Json,
+    ) -> list[Server]:
+        """Return new ACTIVE servers without ports, the first one the oldest.
+
+        They were made `spread_s` apart, the last one now. `more` sets any
+        other field of Server. They cost little: a million fit into memory.
+        """
+        now = self.clock().replace(microsecond=0)
+        flavor = next(iter(self.flavors.values()))
+        image = next(iter(self.images.items), "")
+        host = self.first_host()
+        zone = next(iter(self.zones))
+        made = []
+        for n in range(count):
+            born = now - timedelta(seconds=int(spread_s * (count - 1 - n)))
+            number = self.next_number()
+            address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+            mac = f"fa:16:3e:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+            server = Server(
+                number, self.ids(), project_id, user_id, name.format(n=n), flavor, image, born,
+                born, host, zone, "active", None, 1,
+            )  # fmt: skip
+            server.launched_at = born
+            server.hostname = server.display_name.lower()
+            server.portless_address = ("private", address, mac)
+            for field_name, value in more.items():
+                setattr(server, field_name, value)
+            self.servers[server.uuid] = server
+            made.append(server)
+        self.index.forget()
+        return made
+
+    # Clockwork.
+
+    def now(self) -> datetime:
+        """Return the time as Nova's database keeps it: in whole seconds."""
+        return self.clock().replace(microsecond=0)
+
+    def next_number(self) -> int:
+        """Return the next database id."""
+        self._numbers += 1
+        return self._numbers
+
+    def later(self, delay_s: float, change: Callable[[], None]) -> None:
+        """Carry out a change once the clock has moved on, at once without a delay."""
+        if delay_s <= 0:
+            change()
+            return
+        due = self.clock() + timedelta(seconds=delay_s)
+        heapq.heappush(self._due, (due, self.next_number(), change))
+
+    def settle(self) -> None:
+        """Carry out the changes that are due."""
+        while self._due and self._due[0][0] <= self.clock():
+            heapq.heappop(self._due)[2]()
+
+    def touch(self, server: Server) -> None:
+        """Note that a server changed."""
+        server.updated_at = self.now()
+        server.encoded = None
+        self.index.forget()
+
+    def log_action(self, request: Request, server: Server, action: str) -> None:
+        """Note an action of a user in the server's log."""
+        caller = request.caller
+        server.actions.append(
+            ServerAction(self.request_id(), action, caller.user_id, caller.project_id, self.now())
+        )
+
+    # What views and lists need of Neutron.
+
+    def list_addresses(self, server: Server) -> Iterator[tuple[str, str, str, str]]:
+        """Yield network name, address, MAC and kind, fixed ones of a port first."""
+        if server.portless_address is not None:
+            name, address, mac = server.portless_address
+            yield name, address, mac, "fixed"
+        for port in self.network.ports.list_device(server.uuid):
+            network = self.network.networks.items[port["network_id"]]
+            for fixed in port["fixed_ips"]:
+                yield network["name"], fixed["ip_address"], port["mac_address"], "fixed"
+            for floating in self.network.floating_ips.list_for_port(port["id"]):
+                address = floating["floating_ip_address"]
+                yield network["name"], address, port["mac_address"], "floating"
+
+    def list_group_names(self, server: Server) -> list[str]:
+        """Return the names of the security groups of a server's ports."""
+        if server.portless_address is not None:
+            return ["default"]
+        names: dict[str, None] = {}
+        for port in self.network.ports.list_device(server.uuid):
+            for group_id in port["security_groups"]:
+                group = self.network.groups.items.get(group_id)
+                if group is not None:
+                    names[group["name"]] = None
+        return list(names)
+
+    def ports_changed(self, device_id: str, gone_port_id: str | None) -> None:
+        """Forget views that show a device's ports."""
+        server = self.servers.get(device_id)
+        if server is not None:
+            server.encoded = None
+            server.own_ports.discard(gone_port_id or "")
+
+    def groups_changed(self) -> None:
+        """Forget views that show names of groups."""
+        for server in self.servers.values():
+            server.encoded = None
+
+    # HTTP.
+
+    def answer(self, request: Request) -> Answer:
+        """Return Nova's answer."""
+        self.settle()
+        minor = 0
+        try:
+            found = self._document(request)
+            if found is not None:
+                return found
+            caller = self.authenticate(request)
+            if caller is None:
+                return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
+            request.caller = caller
+            handler = self._find(request)
+            minor = requested_minor(request, self.max_minor)
+            request.microversion = minor
+            answer = handler(request)
+        except Refused as refused:
+            answer = _error(refused.status, refused.message)
+        except NoSuchPath:
+            answer = _not_found(request)
+        except NoSuchMethod:
+            answer = _error(405, "The method specified is not allowed for this resource.")
+        if minor:
+            answer.headers += version_headers(minor)
+        request_id = self.request_id()
+        answer.headers += [
+            ("x-openstack-request-id", request_id),
+            ("x-compute-request-id", request_id),
+        ]
+        return answer
+
+    def _document(self, request: Request) -> Answer | None:
+        path = request.path
+        if path in ("", "/"):
+            return answer_json(list_documents(request.base, self.max_minor))
+        if path in ("/v2.1", "/v2.1/"):
+            return answer_json(show_document(request.base, self.max_minor))
+        if not path.startswith("/v2.1/"):
+            return answer_json(list_choices(request.base, path), 300)
+        return None
+
+    def _find(self, request: Request) -> Callable[[Request], Answer]:
+        path = request.path.removeprefix("/v2.1")
+        try:
+            handler, request.parameters = self._routes.get(request.method, path)
+        except NoSuchPath:
+            first, _, rest = path.strip("/").partition("/")
+            if not re.fullmatch(r"[0-9a-f-]+", first):
+                raise
+            handler, request.parameters = self._routes.get(request.method, rest)
+            project_id = request.caller.project_id
+            if first != project_id:
+                refuse(
+                    400,
+                    f"Malformed request URL: URL's project_id '{first}' doesn't match "
+                    f"Context's project_id '{project_id}'",
+                )
+            request.url_project = f"/{first}"
+        return handler
+
+    def view_key(self, request: Request, whole: bool = False) -> ViewKey:
+        """Return what decides how servers look in the answer to a request."""
+        project = request.url_project
+        return ViewKey(
+            f"{request.base}/v2.1{project}",
+            f"{request.base}{project}",
+            step_of(request.microversion),
+            request.caller.is_admin,
+            whole,
+        )
+
+    def get_server(self, caller: Caller, server_id: str) -> Server:
+        """Return a server the caller sees; raises Refused as for an absent one."""
+        server = self.servers.get(server_id)
+        if (
+            server is None
+            or server.deleted
+            or not (caller.is_admin or server.project_id == caller.project_id)
+        ):
+            refuse(404, f"Instance {server_id} could not be found.")
+        return server
+
+    def first_host(self) -> str:
+        """Return the host new servers go to."""
+        return next(host for hosts in self.zones.values() for host in hosts)
+
+    def _build_routes(self) -> Routes:
+        routes = Routes()
+        for method, path, need, rule, handler in (
+            *servers.ROUTES,
+            *flavors.ROUTES,
+            *keypairs.ROUTES,
+            *information.ROUTES,
+            *server_groups.ROUTES,
+        ):
+            routes.add(method, path, self._guarded(need, rule, handler))
+        for method, path, need, rule, serve in (
+            *servers.SERVER_ROUTES,
+            *details.ROUTES,
+            *attached.ROUTES,
+            *actions.ROUTES,
+        ):
+            routes.add(method, f"/servers/{{server_id}}{path}", self._for_server(need, rule, serve))
+        return routes
+
+    def _guarded(self, need: str, rule: str, handler: CallHandler) -> Callable[[Request], Answer]:
+        def handle(request: Request) -> Answer:
+            require(request.caller, need, rule)
+            return handler(self, request)
+
+        return handle
+
+    def _for_server(
+        self, need: str, rule: str, handler: ServerHandler
+    ) -> Callable[[Request], Answer]:
+        def handle(request: Request) -> Answer:
+            server = self.get_server(request.caller, request.parameters["server_id"])
+            require(request.caller, need, rule)
+            return handler(self, request, server)
+
+        return handle
+
+
+def _error(status: int, message: str) -> Answer:
+    name = _FAULTS.get(status, "computeFault")
+    answer = answer_json({name: {"code": status, "message": message}}, status)
+    answer.headers[0] = ("content-type", "application/json; charset=UTF-8")
+    return answer
+
+
+def _not_found(request: Request) -> Answer:
+    text = "The resource could not be found."
+    if "application/json" in request.headers.get("accept", ""):
+        body = {
+            "message": f"{text}<br /><br />\n\n\n",
+            "code": "404 Not Found",
+            "title": "Not Found",
+        }
+        return answer_json(body, 404)
+    page = f"404 Not Found\n\n{text}\n\n   "
+    return Answer(404, page.encode(), [("content-type", "text/plain; charset=UTF-8")])

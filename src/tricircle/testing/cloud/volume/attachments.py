@@ -1,0 +1,5 @@
+"""Attachments."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

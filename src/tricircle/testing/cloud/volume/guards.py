@@ -1,0 +1,51 @@
+"""What a request to Cinder must satisfy: a role, a body, a volume that is there."""
+
+from typing import TYPE_CHECKING
+
+from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.http import Document, Json, Request, parse_body, refuse
+from tricircle.testing.cloud.schemas import Schema, body_message, find_error
+from tricircle.testing.cloud.volume.records import Volume
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.volume.service import Volume as Cinder
+
+
+def require(caller: Caller, need: str, rule: str) -> None:
+    """Raise Refused unless the caller's roles allow reading, writing or administration."""
+    allowed = {"read": caller.may_read, "write": caller.may_write, "admin": caller.is_admin}
+    if not allowed[need]:
+        refuse(403, f"Policy doesn't allow {rule} to be performed.")
+
+
+def body_of(request: Request) -> Document:
+    """Return the JSON object of a body; raises Refused."""
+    try:
+        body: Json = parse_body(request.body)
+    except ValueError:
+        refuse(400, "Malformed request body")
+    if not isinstance(body, dict):
+        refuse(400, f"{body!r} is not of type 'object'")
+    return body
+
+
+def read(request: Request, schema: Schema) -> Document:
+    """Return the body of a request, checked; raises Refused."""
+    body = body_of(request)
+    error = find_error(schema, body)
+    if error is not None:
+        refuse(400, body_message(error))
+    return body
+
+
+def get_volume(cinder: "Cinder", caller: Caller, volume_id: str) -> Volume:
+    """Return a volume the caller sees; raises Refused as for an absent one."""
+    volume = cinder.find_visible(caller, volume_id)
+    if volume is None:
+        refuse(404, f"Volume {volume_id} could not be found.")
+    return volume
+
+
+def is_true(value: object) -> bool:
+    """Return whether a value means yes."""
+    return str(value).lower() in ("1", "t", "true", "on", "y", "yes")

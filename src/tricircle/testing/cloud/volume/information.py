@@ -1,0 +1,5 @@
+"""Zones, limits and extensions."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

@@ -1,0 +1,304 @@
+"""One Cinder: its records, what Nova needs of it, and the way to a handler."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.http import (
+    Answer,
+    Document,
+    Json,
+    NoSuchMethod,
+    NoSuchPath,
+    Refused,
+    Request,
+    Routes,
+    answer_json,
+    refuse,
+)
+from tricircle.testing.cloud.service import Service, Tokens, unauthorized
+from tricircle.testing.cloud.sources import Clock, Ids
+from tricircle.testing.cloud.volume import (
+    attachments,
+    information,
+    records,
+    snapshots,
+    types,
+    volumes,
+)
+from tricircle.testing.cloud.volume.guards import require
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.compute.records import Server
+    from tricircle.testing.cloud.image import Images
+
+_FAULTS = {
+    400: "badRequest",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "itemNotFound",
+    405: "badMethod",
+    406: "computeFault",
+    409: "conflictingRequest",
+    413: "overLimit",
+    415: "badMediaType",
+    501: "notImplemented",
+    503: "serviceUnavailable",
+}
+CallHandler = Callable[["Volume", Request], Answer]
+
+
+class Volume(Service):
+    """Cinder: volumes, snapshots, types, attachments."""
+
+    def __init__(
+        self, tokens: Tokens, clock: Clock, ids: Ids, zone: str, host: str, max_minor: int
+    ) -> None:
+        super().__init__("volume", "volumev3", tokens, ids)
+        self.clock = clock
+        self.zone = zone
+        self.host = f"{host}@lvm#lvm"
+        self.max_minor = max_minor
+        self.max_limit = 1000
+        self.delay_s = 0.0
+        self.images: Images | None = None
+        self.volumes: dict[str, records.Volume] = {}
+        self.snapshots: dict[str, records.Snapshot] = {}
+        self.types: dict[str, records.VolumeType] = {}
+        self.attachments: dict[str, records.VolumeAttachment] = {}
+        self.index = volumes.VolumeIndex(self)
+        self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
+        self._routes = self._build_routes()
+
+    # For tests.
+
+    def add_type(self, name: str, description: str | None = None) -> records.VolumeType:
+        """Return a new public volume type."""
+        made = records.VolumeType(self.ids(), name, description)
+        self.types[made.id] = made
+        return made
+
+    def add_volumes(
+        self,
+        count: int,
+        project_id: str,
+        name: str = "volume-{n}",
+        user_id: str = "someone",
+        spread_s: float = 1.0,
+        **more: Json,
+    ) -> list[records.Volume]:
+        """Return new available volumes of 1 GiB, the first one the oldest."""
+        now = self.clock()
+        made = []
+        for n in range(count):
+            born = now - timedelta(seconds=spread_s * (count - 1 - n))
+            volume = records.Volume(
+                self.ids(), project_id, user_id, 1, born, born, self.zone, self.default_type,
+                self.host, name.format(n=n),
+            )  # fmt: skip
+            for field_name, value in more.items():
+                setattr(volume, field_name, value)
+            self.volumes[volume.id] = volume
+            made.append(volume)
+        self.index.forget()
+        return made
+
+    # For Nova.
+
+    def find_visible(self, caller: Caller, volume_id: str) -> records.Volume | None:
+        """Return a volume the caller sees."""
+        volume = self.volumes.get(volume_id)
+        if volume is None or not (caller.is_admin or volume.project_id == caller.project_id):
+            return None
+        return volume
+
+    def find_snapshot(self, caller: Caller, snapshot_id: str) -> records.Snapshot | None:
+        """Return a snapshot the caller sees."""
+        found = self.snapshots.get(snapshot_id)
+        if found is None or not (caller.is_admin or found.project_id == caller.project_id):
+            return None
+        return found
+
+    def make_for_server(self, caller: Caller, server: "Server", device: Document, name: str) -> str:
+        """Return the id of a new volume a server boots from."""
+        size = int(device.get("volume_size") or server.flavor.root_gb or 1)
+        now = self.clock()
+        volume = records.Volume(
+            self.ids(), caller.project_id, caller.user_id, size, now, now, self.zone,
+            self.default_type, self.host, "",
+        )  # fmt: skip
+        volume.bootable = device["source"] in ("image", "snapshot")
+        if device["source"] == "snapshot":
+            volume.snapshot_id = device["source_id"]
+        self.volumes[volume.id] = volume
+        self.index.forget()
+        return volume.id
+
+    def attach_to_server(
+        self, volume_id: str, server_id: str, device: str, host: str | None
+    ) -> str:
+        """Attach a volume and return the attachment's id."""
+        volume = self.volumes[volume_id]
+        made = records.VolumeAttachment(
+            self.ids(), volume_id, server_id, "attached", device, host, "rw", self.clock()
+        )
+        self.attachments[made.id] = made
+        volume.attachments.append(made)
+        volume.status = "in-use"
+        volume.admin_metadata = {"readonly": "False"}
+        self.touch(volume)
+        return made.id
+
+    def detach_from_server(self, volume_id: str, attachment_id: str, delete: bool) -> None:
+        """Undo `attach_to_server`; a server's own volume goes with it."""
+        volume = self.volumes.get(volume_id)
+        self.attachments.pop(attachment_id, None)
+        if volume is None:
+            return
+        volume.attachments = [item for item in volume.attachments if item.id != attachment_id]
+        volume.status = "in-use" if volume.attachments else "available"
+        if delete and not volume.attachments:
+            del self.volumes[volume_id]
+        self.touch(volume)
+
+    def touch(self, volume: records.Volume) -> None:
+        """Note that a volume changed."""
+        volume.updated_at = self.clock()
+        volume.encoded = None
+        self.index.forget()
+
+    # HTTP.
+
+    def answer(self, request: Request) -> Answer:
+        """Return Cinder's answer."""
+        minor: int | None = None
+        try:
+            if request.path in ("", "/"):
+                return answer_json({"versions": [self._version_view(request)]}, 300)
+            if request.path in ("/v3", "/v3/"):
+                return answer_json({"versions": [self._version_view(request)]})
+            caller = self.authenticate(request)
+            if caller is None:
+                return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
+            request.caller = caller
+            handler = self._find(request)
+            minor = requested_minor(request, self.max_minor)
+            request.microversion = minor
+            self._check_project(request)
+            answer = handler(request)
+        except Refused as refused:
+            answer = _error(refused.status, refused.message)
+        except NoSuchPath:
+            answer = _not_found()
+        except NoSuchMethod:
+            answer = _not_found()
+        if minor is not None:
+            answer.headers += [
+                ("openstack-api-version", f"volume 3.{minor}"),
+                ("vary", "OpenStack-API-Version"),
+            ]
+        request_id = self.request_id()
+        answer.headers += [
+            ("x-compute-request-id", request_id),
+            ("x-openstack-request-id", request_id),
+        ]
+        return answer
+
+    def _find(self, request: Request) -> Callable[[Request], Answer]:
+        path = request.path.removeprefix("/v3")
+        if path == request.path:
+            raise NoSuchPath(path)
+        first, _, rest = path.strip("/").partition("/")
+        if re.fullmatch(r"[0-9a-f-]+", first):
+            request.url_project = f"/{first}"
+            path = rest
+        handler, request.parameters = self._routes.get(request.method, path)
+        return handler
+
+    def _check_project(self, request: Request) -> None:
+        given = request.url_project.strip("/")
+        if given and given != request.caller.project_id:
+            refuse(400, "Malformed request url")
+
+    def _version_view(self, request: Request) -> Document:
+        return {
+            "id": "v3.0",
+            "status": "CURRENT",
+            "version": f"3.{self.max_minor}",
+            "min_version": "3.0",
+            "updated": "2023-08-31T00:00:00Z",
+            "links": [
+                {"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"},
+                {"rel": "self", "href": f"{request.base}/v3/"},
+            ],
+            "media-types": [
+                {
+                    "base": "application/json",
+                    "type": "application/vnd.openstack.volume+json;version=3",
+                }
+            ],
+        }
+
+    def _build_routes(self) -> Routes:
+        routes = Routes()
+        for method, path, need, rule, handler in (
+            *volumes.ROUTES,
+            *snapshots.ROUTES,
+            *types.ROUTES,
+            *attachments.ROUTES,
+            *information.ROUTES,
+        ):
+            routes.add(method, path, self._guarded(need, rule, handler))
+        return routes
+
+    def _guarded(self, need: str, rule: str, handler: CallHandler) -> Callable[[Request], Answer]:
+        def handle(request: Request) -> Answer:
+            if need in ("read", "admin"):
+                require(request.caller, need, rule)
+            return handler(self, request)
+
+        return handle
+
+
+def requested_minor(request: Request, maximum: int) -> int:
+    """Return N of the 3.N a request is served with; raises Refused."""
+    header = request.headers.get("openstack-api-version")
+    if header is None:
+        return 0
+    wanted = next((part.split() for part in header.split(",") if "volume" in part), None)
+    if wanted is None or len(wanted) != 2:
+        # What no service asked for: the handler of that version is not found.
+        refuse(404, "The resource could not be found.")
+    version = wanted[1]
+    if version == "latest":
+        return maximum
+    match = re.fullmatch(r"([1-9]\d*)\.([1-9]\d*|0)", version)
+    if match is None:
+        refuse(
+            400,
+            f"API Version String {version} is of invalid format. Must be of format "
+            "MajorNum.MinorNum.",
+        )
+    if match[1] != "3" or int(match[2]) > maximum:
+        refuse(
+            406,
+            f"Version {version} is not supported by the API. Minimum is 3.0 and maximum "
+            f"is 3.{maximum}.",
+        )
+    return int(match[2])
+
+
+def _error(status: int, message: str) -> Answer:
+    name = _FAULTS.get(status, "computeFault")
+    return answer_json({name: {"code": status, "message": message}}, status)
+
+
+def _not_found() -> Answer:
+    text = "The resource could not be found."
+    page = (
+        "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n"
+        f"  <h1>404 Not Found</h1>\n  {text}<br /><br />\n\n\n\n </body>\n</html>"
+    )
+    return Answer(404, page.encode(), [("content-type", "text/html; charset=UTF-8")])

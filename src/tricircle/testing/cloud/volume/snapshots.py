@@ -1,0 +1,5 @@
+"""Snapshots."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()

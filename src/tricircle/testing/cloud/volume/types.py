@@ -1,0 +1,5 @@
+"""Volume types."""
+
+from typing import Any
+
+ROUTES: tuple[Any, ...] = ()
