@@ -7,15 +7,18 @@
     undo     nobody took the server: what was made for it goes
     abandon  nobody knows: all stays where the sweep finds it
 
-Between ``resolve`` and ``finish`` any process may die at any line: see ``usecases.release``.
+Between ``resolve`` and ``finish`` any process may die at any line: see ``usecases.sweep``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
-from tricircle.core.bodies import set_value
+from tricircle.core.bodies import read_value, set_value
+from tricircle.core.errors import NotBuiltYet
 from tricircle.core.model import (
     BottomId,
     Caller,
@@ -23,19 +26,43 @@ from tricircle.core.model import (
     Origin,
     Pod,
     ProjectId,
+    RoutingState,
     TopId,
     Version,
 )
-from tricircle.core.network.asking import Asking
+from tricircle.core.network.asking import (
+    GROUPS,
+    Asking,
+    Mode,
+    put_interface,
+    put_ports,
+    read_asking,
+    read_interface,
+)
 from tricircle.core.network.objects import Port, SecurityGroup
+from tricircle.core.network.refusals import Form
+from tricircle.interfaces.clock import Clock
+from tricircle.usecases.ensure import Patience, TwinMaker
+from tricircle.usecases.networking.neutron import Neutrons
+from tricircle.usecases.networking.ports import TopPort
+from tricircle.usecases.networking.server_ports import (
+    ServerPorts,
+    TwinStores,
+    WantedPorts,
+    carry_out,
+)
+from tricircle.usecases.networking.together import all_of
+from tricircle.usecases.networking.wishes import Errand, grant
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class TopPort:
-    """A port of the top that a server gets, and whether the gateway made it."""
+class ServerPlace:
+    """A server that gets another interface, and whose it is."""
 
-    port: Port
-    origin: Origin
+    id: TopId
+    project_id: ProjectId
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +73,18 @@ class Resolved:
     what the answer must show as the server's groups, None for Nova's own answer.
     """
 
+    form: Form
     body: bytes
     asking: Asking
-    project_id: ProjectId
     request_id: str
     ports: tuple[TopPort, ...] = ()
-    groups: Mapping[str, SecurityGroup] | None = None
+    groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
     shown_groups: object = None
+
+    @property
+    def wanted(self) -> WantedPorts:
+        """The ports that the chosen pod must have."""
+        return WantedPorts(self.form, self.request_id, self.ports, self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,54 +97,158 @@ class Placed:
     port_ids: tuple[BottomId, ...] = ()
 
     def restore(self, answer: bytes) -> bytes:
-        """Return the pod's answer with what was taken from the body put back."""
+        """Return the pod's answer to a boot with what was taken from the body put back."""
         if self.resolved.shown_groups is None:
             return answer
-        return set_value(answer, "server.security_groups", self.resolved.shown_groups)
+        return set_value(answer, GROUPS, self.resolved.shown_groups)
 
 
 class ServerNetworks:
     """The networks of servers. One for each process."""
 
+    def __init__(
+        self,
+        neutrons: Neutrons,
+        stores: TwinStores,
+        clock: Clock,
+        new_id: Callable[[], str],
+        patience: Patience | None = None,
+    ) -> None:
+        self._neutrons, self._stores, self._new_id = neutrons, stores, new_id
+        maker = TwinMaker(stores.routings, clock, new_id, patience)
+        self._ports = ServerPorts(neutrons, stores, maker, clock)
+
     async def resolve(
         self, caller: Caller, body: bytes, version: Version, request_id: str
     ) -> Resolved:
-        """Return what the networks of a ``POST /servers`` body mean. Raises in Nova's words."""
-        raise NotImplementedError
+        """Return what the networks of a ``POST /servers`` body mean; its new ports are made.
+
+        A body that Nova's schema refuses comes back as it is: the pod says what is
+        wrong. Raises Nova's errors, and PodError when the top's Neutron does not answer.
+        """
+        asking = read_asking(body, version)
+        if asking.mode is Mode.UNREADABLE or caller.project_id is None:
+            return Resolved(Form.SERVER, body, asking, request_id)
+        if asking.count > 1 and asking.mode is not Mode.NONE:
+            raise NotBuiltYet("several servers in one request need 'networks': 'none' for now")
+        instance = str(read_value(body, "server.name") or "")
+        errand = self._errand(Form.SERVER, caller, caller.project_id, instance, request_id)
+        granted = await grant(errand, asking)
+        shown = read_value(body, GROUPS)
+        return Resolved(Form.SERVER, body, asking, request_id, granted.ports, granted.groups, shown)
 
     async def resolve_interface(
-        self, caller: Caller, body: bytes, project_id: ProjectId, request_id: str
+        self, caller: Caller, body: bytes, server: ServerPlace, request_id: str
     ) -> Resolved:
-        """Return the same for a ``POST /servers/{id}/os-interface`` body of a project's server."""
-        raise NotImplementedError
+        """Return the same for a ``POST /servers/{id}/os-interface`` body."""
+        asking = read_interface(body)
+        if asking.mode is Mode.UNREADABLE:
+            return Resolved(Form.INTERFACE, body, asking, request_id)
+        errand = self._errand(Form.INTERFACE, caller, server.project_id, server.id, request_id)
+        granted = await grant(errand, asking)
+        return Resolved(Form.INTERFACE, body, asking, request_id, granted.ports, granted.groups)
 
     async def place(self, resolved: Resolved, pod: Pod) -> Placed:
-        """Ensure every twin in a pod and return the body for it."""
-        raise NotImplementedError
+        """Ensure every twin in a pod and return the body for it.
+
+        After an error what was made so far is there: ``undo`` the resolved, or ``place``
+        it in another pod. Raises TwinBusy, PodError, Nova's PortInUse.
+        """
+        port_ids = await self._ports.ensure(resolved.wanted, pod)
+        put = put_ports if resolved.form is Form.SERVER else put_interface
+        body = put(resolved.body, resolved.asking, port_ids)
+        return Placed(resolved, pod, body, tuple(port_ids))
 
     async def finish(self, placed: Placed, server_id: TopId, zone: str) -> None:
-        """Make the ports the server's own. Never raises: what fails is left to the sweep."""
-        raise NotImplementedError
+        """Make the ports the server's own. Never raises: what fails is left to the sweep.
+
+        May run after the caller has got the answer: Nova too gives a server its ports later.
+        """
+        ports = placed.resolved.ports
+        calls = {
+            one.port.id: partial(self._finish_port, placed, one.port, server_id, zone)
+            for one in ports
+        }
+        await carry_out("port not yet given to its server", calls)
 
     async def withdraw(self, placed: Placed) -> None:
-        """Remove the twins of the ports from a pod that said no; ``resolved`` stays usable."""
-        raise NotImplementedError
+        """Remove the twins of the ports from a pod that said no; ``resolved`` stays usable.
+
+        Never raises: what fails is left to the sweep.
+        """
+        await self._ports.take_away(placed.resolved.wanted, placed.pod)
 
     async def undo(self, outcome: Resolved | Placed) -> None:
-        """Remove what was made for a server that nobody took."""
-        raise NotImplementedError
+        """Remove what was made for a server that nobody took. Never raises, as ``withdraw``.
+
+        Ports of the user are kept; only their twins go.
+        """
+        resolved = outcome.resolved if isinstance(outcome, Placed) else outcome
+        gone = await self._ports.take_away(resolved.wanted, None)
+        top = self._neutrons.top(resolved.request_id)
+        made = [
+            one.port.id
+            for one in resolved.ports
+            if one.origin is Origin.GATEWAY and one.port.id in gone
+        ]
+        await carry_out(
+            "port not yet deleted", {one: partial(top.delete, Port, one) for one in made}
+        )
 
     async def abandon(self, placed: Placed) -> None:
         """Leave everything to the sweep: whether the pod took the server is unknown."""
-        raise NotImplementedError
+        log.warning(
+            "outcome of a boot unknown, its ports are left to the sweep",
+            extra={
+                "pod": placed.pod.name,
+                "ports": [one.port.id for one in placed.resolved.ports],
+            },
+        )
 
     async def to_bottom(
         self, kind: Kind, top_ids: Sequence[str], pod: Pod
     ) -> Mapping[str, BottomId]:
         """Return the ids that a pod knows for ids of the top; unknown ones are left out."""
-        raise NotImplementedError
+        routings = self._stores.routings
+        found = await all_of(
+            partial(routings.find_routings, kind, TopId(top_id)) for top_id in set(top_ids)
+        )
+        return {
+            str(routing.top_id): routing.bottom_id
+            for rows in found
+            for routing in rows
+            if routing.pod_id == pod.id and routing.bottom_id is not None
+        }
 
     async def to_top(self, kind: Kind, bottom_ids: Sequence[str], pod: Pod) -> Mapping[str, TopId]:
         """Return the top's ids for ids of a pod; unknown ones are left out."""
-        raise NotImplementedError
+        if not bottom_ids:
+            return {}
+        wanted = [BottomId(one) for one in sorted(set(bottom_ids))]
+        rows = await self._stores.routings.find_by_bottom(kind, pod.id, wanted)
+        return {str(row.bottom_id): row.top_id for row in rows}
 
+    def _errand(
+        self,
+        form: Form,
+        caller: Caller,
+        project_id: ProjectId,
+        instance: str,
+        request_id: str,
+    ) -> Errand:
+        return Errand(
+            form,
+            project_id,
+            instance,
+            self._new_id(),
+            self._neutrons.top_as(caller, request_id),
+            self._neutrons.top(request_id),
+        )
+
+    async def _finish_port(self, placed: Placed, port: Port, server_id: TopId, zone: str) -> None:
+        await self._stores.upkeep.mark_routing(
+            Kind.PORT, TopId(port.id), placed.pod.id, RoutingState.ACTIVE, server_id
+        )
+        top = self._neutrons.top(placed.resolved.request_id)
+        values = {"device_id": server_id, "device_owner": f"compute:{zone}"}
+        await top.update(Port, port.id, values)

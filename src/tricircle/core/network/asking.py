@@ -1,4 +1,4 @@
-"""Which networks a server body asks for, and the same body with ports of the pod in it."""
+"""Which networks a request asks for, and the same body with ports of the pod in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tricircle.core.bodies import read_value, remove_value, replace, set_value
+from tricircle.core.bodies import (
+    encode,
+    read_value,
+    read_values,
+    remove_value,
+    replace,
+    set_value,
+)
 from tricircle.core.errors import BadInput
 from tricircle.core.model import BottomId, TopId, Version
 
+INTERFACE = "interfaceAttachment"
 NETWORKS = "server.networks"
 GROUPS = "server.security_groups"
 _WORDS_SINCE = Version(2, 37)
@@ -84,6 +92,40 @@ def read_asking(body: bytes, version: Version) -> Asking:
             return Asking(Mode.LISTED, wishes, names, count)
         case _:
             return Asking(Mode.UNSAID, (), names, count)
+
+
+def read_interface(body: bytes) -> Asking:
+    """Return what the body of an interface attachment asks for; it may be empty.
+
+    Raises BadInput with Nova's own words.
+    """
+    if not body.strip():
+        return Asking(Mode.UNSAID)
+    network, port = (read_value(body, f"{INTERFACE}.{key}") for key in ("net_id", "port_id"))
+    addresses = read_values(body, f"{INTERFACE}.fixed_ips[].ip_address")
+    if not _are_texts(network, port, *addresses):
+        return Asking(Mode.UNREADABLE)
+    if network and port:
+        raise BadInput("Must not input both network_id and port_id")
+    if addresses and not network:
+        raise BadInput("Must input network_id when request IP address")
+    if port:
+        return Asking(Mode.LISTED, (PortWish(TopId(str(port))),))
+    if network:
+        address = str(addresses[0]) if addresses else None
+        return Asking(Mode.LISTED, (NetworkWish(TopId(str(network)), address),))
+    return Asking(Mode.UNSAID)
+
+
+def put_interface(body: bytes, asking: Asking, port_ids: Sequence[BottomId]) -> bytes:
+    """Return the body of an interface attachment with the pod's port instead."""
+    if asking.mode is Mode.UNREADABLE or not port_ids:
+        return body
+    if read_value(body or b"{}", INTERFACE) is None:
+        return encode({INTERFACE: {"port_id": port_ids[0]}})
+    for key in ("net_id", "fixed_ips"):
+        body = remove_value(body, f"{INTERFACE}.{key}")
+    return set_value(body, f"{INTERFACE}.port_id", port_ids[0])
 
 
 def put_ports(body: bytes, asking: Asking, port_ids: Sequence[BottomId]) -> bytes:
@@ -192,6 +234,14 @@ def _read_count(body: bytes) -> int:
         if isinstance(count, int | str) and str(count).isdigit():
             return max(int(count), 1)
     return 1
+
+
+def _are_texts(*values: object) -> bool:
+    """Tell whether these are UUIDs, addresses or nothing."""
+    return all(
+        value is None or (isinstance(value, str) and (is_uuid(value) or _is_address(value)))
+        for value in values
+    )
 
 
 def is_uuid(text: str) -> bool:
