@@ -1,0 +1,146 @@
+"""Pods in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tricircle.adapters.sql.database import AnyRow, Database
+from tricircle.adapters.sql.statements import pods as statements
+from tricircle.core.conflicts import (
+    Holdings,
+    PodName,
+    find_pod_conflict,
+    pod_in_use,
+    taken_pod_id,
+    unknown_pod,
+)
+from tricircle.core.errors import Conflict
+from tricircle.core.model import Endpoint, Pod, PodId, Service, VersionRange, ZoneName
+from tricircle.core.texts import is_storable, require_storable
+from tricircle.core.versions import parse_version
+
+
+class SqlPods:
+    """``interfaces.store.PodStore`` in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_pods(self) -> Sequence[Pod]:
+        """Return all pods with their endpoints, ordered by name."""
+        return _read_pods(await self._database.read(statements.list_pods()))
+
+    async def get_pod(self, pod_id: PodId) -> Pod:
+        """Return one pod. Raises NotFound."""
+        if not is_storable(pod_id):
+            raise unknown_pod(pod_id)
+        found = _read_pods(await self._database.read(statements.list_pods(pod_id)))
+        if not found:
+            raise unknown_pod(pod_id)
+        return found[0]
+
+    async def add_pod(self, pod: Pod) -> Pod:
+        """Return the pod as kept, times filled in. Raises Duplicate naming name or region."""
+        _require_storable_pod(pod)
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(statements.add_pod(pod))
+            await _add_endpoints(connection, pod)
+
+        try:
+            await self._database.transact(work)
+        except IntegrityError:
+            others = await self._read_rivals(pod)
+            raise find_pod_conflict(pod, others) or taken_pod_id(pod.id) from None
+        return await self.get_pod(pod.id)
+
+    async def update_pod(self, pod: Pod) -> Pod:
+        """Replace name, enabled, description and all endpoints. Raises NotFound, Duplicate."""
+        _require_storable_pod(pod)
+
+        async def work(connection: AsyncConnection) -> None:
+            # the update locks the pod's row, so that two updates take turns
+            if not (await connection.execute(statements.update_pod(pod))).rowcount:
+                raise unknown_pod(pod.id)
+            await connection.execute(statements.delete_endpoints(pod.id))
+            await _add_endpoints(connection, pod)
+
+        try:
+            await self._database.transact(work)
+        except IntegrityError:
+            raise await self._conflict_of(pod) from None
+        return await self.get_pod(pod.id)
+
+    async def delete_pod(self, pod_id: PodId) -> None:
+        """Delete a pod that holds nothing. Raises NotFound, PodInUse."""
+        try:
+            deleted = await self._database.write(statements.delete_pod(pod_id))
+        except IntegrityError:
+            pod = await self.get_pod(pod_id)
+            name = PodName(pod.id, pod.name, pod.region)
+            raise pod_in_use(name, await self._read_holdings(pod_id)) from None
+        if not deleted:
+            raise unknown_pod(pod_id)
+
+    async def _conflict_of(self, pod: Pod) -> Conflict:
+        conflict = find_pod_conflict(pod, await self._read_rivals(pod))
+        return conflict or Conflict(f"pod {pod.id} changed at the same time; please retry")
+
+    async def _read_rivals(self, pod: Pod) -> Sequence[PodName]:
+        rows = await self._database.read(statements.find_rivals(pod))
+        return [PodName(PodId(row.id), row.name, row.region) for row in rows]
+
+    async def _read_holdings(self, pod_id: PodId) -> Holdings:
+        zones = await self._database.read(statements.list_zones_of(pod_id))
+        routings = await self._database.read(statements.count_routings_of(pod_id))
+        bindings = await self._database.read(statements.count_bindings_of(pod_id))
+        return Holdings(
+            zones=[ZoneName(row.zone) for row in zones],
+            routings={row.kind: row.routings for row in routings},
+            bindings=bindings[0].bindings,
+        )
+
+
+async def _add_endpoints(connection: AsyncConnection, pod: Pod) -> None:
+    if pod.endpoints:
+        endpoints = list(pod.endpoints.values())
+        await connection.execute(statements.add_endpoints(pod.id, endpoints))
+
+
+def _require_storable_pod(pod: Pod) -> None:
+    require_storable("the id of the pod", pod.id)
+    require_storable("the name of the pod", pod.name)
+    require_storable("the region of the pod", pod.region)
+
+
+def _read_pods(rows: Iterable[AnyRow]) -> Sequence[Pod]:
+    grouped = groupby(rows, key=lambda row: row.id)
+    return [_read_pod(list(own_rows)) for _, own_rows in grouped]
+
+
+def _read_pod(rows: Sequence[AnyRow]) -> Pod:
+    first = rows[0]
+    endpoints = [_read_endpoint(row) for row in rows if row.service is not None]
+    return Pod(
+        id=PodId(first.id),
+        name=first.name,
+        region=first.region,
+        enabled=first.enabled,
+        description=first.description,
+        endpoints={endpoint.service: endpoint for endpoint in endpoints},
+        created_at=first.created_at,
+        updated_at=first.updated_at,
+    )
+
+
+def _read_endpoint(row: AnyRow) -> Endpoint:
+    versions = None
+    if row.minimum_version is not None and row.maximum_version is not None:
+        versions = VersionRange(
+            parse_version(row.minimum_version), parse_version(row.maximum_version)
+        )
+    return Endpoint(service=Service(row.service), url=row.url, versions=versions)

@@ -1,0 +1,1 @@
+"""The statements as pure functions: what is asked of the database, apart from asking it."""

@@ -1,0 +1,35 @@
+"""Statements about which pod a project is bound to in a zone."""
+
+from __future__ import annotations
+
+from sqlalchemy import Insert, Select, Update, select, update
+
+from tricircle.adapters.sql.statements.inserts import insert_missing
+from tricircle.adapters.sql.tables import binding
+from tricircle.core.model import PodId, ProjectId, ZoneName
+
+
+def find_binding(project_id: ProjectId, zone: ZoneName) -> Select[str]:
+    """Return a read of the pod id."""
+    return select(binding.c.pod_id).where(
+        binding.c.project_id == project_id, binding.c.zone == zone
+    )
+
+
+def bind(backend: str, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> Insert:
+    """Return an insert that leaves a binding that is there as it is."""
+    adding = insert_missing(backend, binding)
+    return adding.values(project_id=project_id, zone=zone, pod_id=pod_id)
+
+
+def rebind(project_id: ProjectId, zone: ZoneName, old: PodId, new: PodId) -> Update:
+    """Return an update that changes a binding only while it still is ``old``."""
+    return (
+        update(binding)
+        .where(
+            binding.c.project_id == project_id,
+            binding.c.zone == zone,
+            binding.c.pod_id == old,
+        )
+        .values(pod_id=new)
+    )

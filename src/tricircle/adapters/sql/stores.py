@@ -1,0 +1,25 @@
+"""All stores on one database."""
+
+from __future__ import annotations
+
+from tricircle.adapters.sql.bindings import SqlBindings
+from tricircle.adapters.sql.database import Database
+from tricircle.adapters.sql.nodes import SqlNodes
+from tricircle.adapters.sql.pods import SqlPods
+from tricircle.adapters.sql.positions import SqlPositions
+from tricircle.adapters.sql.routings import SqlRoutings
+from tricircle.adapters.sql.upkeep import SqlUpkeep
+from tricircle.adapters.sql.zones import SqlZones
+
+
+class SqlStores:
+    """Every Protocol of ``interfaces.store`` by name, sharing one ``Database``."""
+
+    def __init__(self, database: Database) -> None:
+        self.pods = SqlPods(database)
+        self.zones = SqlZones(database)
+        self.routings = SqlRoutings(database)
+        self.upkeep = SqlUpkeep(database)
+        self.bindings = SqlBindings(database)
+        self.positions = SqlPositions(database)
+        self.nodes = SqlNodes(database)

@@ -1,0 +1,107 @@
+"""Why a store refuses a change, decided and worded once for every store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tricircle.core.errors import Duplicate, NotFound, PodInUse
+from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
+
+
+@dataclass(frozen=True, slots=True)
+class PodName:
+    """What no two pods may share."""
+
+    id: PodId
+    name: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What keeps a pod from being deleted; ``routings`` counts them by kind."""
+
+    zones: Sequence[ZoneName] = ()
+    routings: Mapping[Kind | str, int] = field(default_factory=dict)
+    bindings: int = 0
+
+
+def find_pod_conflict(wanted: Pod, others: Iterable[PodName]) -> Duplicate | None:
+    """Return why a pod cannot be kept beside ``others``, which may include itself."""
+    rivals = [other for other in others if other.id != wanted.id]
+    for other in rivals:
+        if other.name == wanted.name:
+            return Duplicate(
+                f"pod name '{wanted.name}' is taken by pod {other.id}; choose another name"
+            )
+    for other in rivals:
+        if other.region == wanted.region:
+            return Duplicate(
+                f"region '{wanted.region}' is already pod '{other.name}' ({other.id});"
+                " a region can be one pod only, see 'openstack pod list'"
+            )
+    return None
+
+
+def taken_pod_id(pod_id: PodId) -> Duplicate:
+    """Return the error for a pod added under the id of another one."""
+    return Duplicate(f"pod id {pod_id} is taken; see 'openstack pod list'")
+
+
+def find_zone_conflict(wanted: ZonePod, others: Iterable[ZonePod]) -> Duplicate | None:
+    """Return why an entry cannot be kept beside the pod's other entries."""
+    for other in others:
+        if other.pod_id != wanted.pod_id or other.zone == wanted.zone:
+            continue
+        if wanted.pod_az and other.pod_az == wanted.pod_az:
+            return Duplicate(
+                f"zone '{wanted.pod_az}' of pod {wanted.pod_id} already stands for zone"
+                f" '{other.zone}'; one zone of a pod can be one zone of the top only"
+            )
+    return None
+
+
+def taken_zone(wanted: ZonePod) -> Duplicate:
+    """Return the error for an entry that is there already."""
+    return Duplicate(
+        f"pod {wanted.pod_id} already serves zone '{wanted.zone}'; update that entry instead"
+    )
+
+
+def taken_bottom(routing: Routing, bottom_id: BottomId) -> Duplicate:
+    """Return the error for a bottom resource that is another top resource's twin."""
+    return Duplicate(
+        f"{routing.kind} {bottom_id} of pod {routing.pod_id} is already kept under another id"
+        f" than {routing.top_id}; look it up by its id in the pod"
+    )
+
+
+def pod_in_use(pod: PodName, holdings: Holdings) -> PodInUse:
+    """Return the error for deleting a pod that holds something: how much, and what to do."""
+    return PodInUse(
+        f"pod '{pod.name}' ({pod.id}) {_describe(holdings)}; delete or move these first,"
+        " or only disable the pod"
+    )
+
+
+def unknown_pod(pod_id: PodId) -> NotFound:
+    """Return the error for a pod that is not there."""
+    return NotFound(f"there is no pod {pod_id}; see 'openstack pod list'")
+
+
+def unknown_zone_pod(zone: ZoneName, pod_id: PodId) -> NotFound:
+    """Return the error for an entry of the zone map that is not there."""
+    return NotFound(f"pod {pod_id} does not serve zone '{zone}'; see the zone map of the top")
+
+
+def _describe(holdings: Holdings) -> str:
+    parts = []
+    if holdings.zones:
+        parts.append(f"serves {', '.join(holdings.zones)} in the zone map")
+    counted = [f"{count} {kind} routing(s)" for kind, count in sorted(holdings.routings.items())]
+    if holdings.bindings:
+        counted.append(f"{holdings.bindings} project binding(s)")
+    if counted:
+        parts.append(f"holds {', '.join(counted)}")
+    return " and ".join(parts)

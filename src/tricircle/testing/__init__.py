@@ -1,0 +1,1 @@
+"""Doubles that ship: they keep the promises of what they stand for."""
