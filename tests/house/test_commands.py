@@ -1,0 +1,57 @@
+"""Make and continuous integration run what the pages say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from house import machine
+from house.__main__ import parse
+from house.checks import static_parts, venv_command
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def make(*arguments: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=cwd, capture_output=True, text=True)
+
+
+def test_make_alone_lists_the_commands() -> None:
+    printed = make().stdout
+    for command in ("check", "test", "demo", "lab-up", "lab-status", "lab-down", "bench"):
+        assert f"make {command} " in printed
+
+
+def test_make_works_from_any_directory(tmp_path: Path) -> None:
+    assert "make demo" in make("-C", str(REPOSITORY), "help", cwd=tmp_path).stdout
+    assert "make demo" in make("-f", str(REPOSITORY / "Makefile"), cwd=tmp_path).stdout
+
+
+def test_a_missing_python_is_named_with_what_to_install() -> None:
+    done = make("check", "PYTHON=python3.11-that-is-not-here")
+    assert done.returncode != 0
+    assert "apt-get install python3.11" in done.stderr
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    script = REPOSITORY / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert "make test" in script.read_text()
+
+
+def test_every_static_check_is_a_program_of_the_virtual_environment() -> None:
+    for part in static_parts():
+        assert Path(venv_command(part.command)[0]).exists(), part.name
+
+
+@pytest.mark.parametrize("purpose", ["tests", "bench"])
+def test_packages_can_be_asked_for_by_purpose(purpose: str) -> None:
+    assert parse(["machine", purpose]).purpose in machine.PURPOSES
+
+
+def test_a_package_whose_command_is_there_is_not_missing() -> None:
+    wanted = {"shell": ("/bin/sh",), "not-here": ("no-such-command-of-ours",)}
+    assert machine.missing(wanted) == ["not-here"]
