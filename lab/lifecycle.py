@@ -125,7 +125,7 @@ def up(settings: Settings) -> None:
         raise LabError(f"a lab with other settings is running ({state}); 'make lab-down' ends it")
     if running and state is None:
         say("ending what an interrupted command left behind")
-        processes.stop(settings, running)
+        processes.kill_all(settings)
         running = {}
     if not running:
         start_new(settings)
@@ -190,10 +190,10 @@ def start_missing(settings: Settings, passwords: dict[str, str]) -> None:
     first = [p for p in missing if p.name in ("mariadb", "rabbitmq", "postgresql")]
     with step(f"starting {len(missing)} processes"):
         processes.start(settings, first)
-        processes.wait_for(settings, [p for p in first if p.name != "rabbitmq"])
+        processes.wait_for(settings, first)
         rest = [p for p in missing if p not in first and not is_tricircle(p)]
         processes.start(settings, rest)
-        processes.wait_for(settings, [*first, *rest])
+        processes.wait_for(settings, rest)
     start_tricircle(settings, [p for p in missing if is_tricircle(p)])
 
 
@@ -269,16 +269,13 @@ def wait_until_well(settings: Settings, admin: Api) -> None:
 
 def down(settings: Settings) -> None:
     """End every process of the lab; logs stay, data are removed."""
-    running = processes.find_running(settings)
-    if running:
-        with step(f"ending {len(running)} processes"):
-            processes.stop(settings, running)
+    ended = processes.kill_all(settings)
     (settings.run / STATE).unlink(missing_ok=True)
     for name in ("mariadb", "rabbitmq", "postgresql", "keystone", "glance", "tmp", "pids"):
         shutil.rmtree(settings.run / name, ignore_errors=True)
     for pod in settings.run.glob("pod*"):
         shutil.rmtree(pod, ignore_errors=True)
-    say("the lab is down")
+    say(f"the lab is down: {ended} processes ended")
 
 
 def pod_pids(settings: Settings, name: str) -> list[int]:
@@ -294,9 +291,7 @@ def pod_pids(settings: Settings, name: str) -> list[int]:
 
 def stop_pod(settings: Settings, name: str) -> None:
     """End all processes of a pod at once, as when its machines lose power; its data stay."""
-    found = pod_pids(settings, name)
-    processes.signal_all(found, signal.SIGKILL)
-    processes.stop(settings, found)
+    processes.kill(settings, pod_pids(settings, name))
     say(f"{name} is stopped")
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from lab.settings import LAB_FOLDER, Address, LabError, Settings
 
 MARK = "TRICIRCLE_LAB"
-STOP_DEADLINE_S = 8.0
+STOP_DEADLINE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,15 +252,31 @@ def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def stop(settings: Settings, pids: Iterable[int]) -> None:
-    """End the processes: asked first, forced after a while. Returns when all are gone."""
+    """Ask the processes to end, so that they leave whole data; returns when all are gone."""
     wanted = set(pids)
-    signal_all(wanted, signal.SIGCONT)
     signal_all(wanted, signal.SIGTERM)
     deadline = time.monotonic() + STOP_DEADLINE_S
-    while still := wanted & set(find_running(settings)):
+    while wanted & set(find_running(settings)):
         if time.monotonic() > deadline:
-            signal_all(still, signal.SIGKILL)
+            kill(settings, wanted)
         time.sleep(0.1)
+
+
+def kill(settings: Settings, pids: Iterable[int]) -> None:
+    """End the processes at once, as a power cut would; returns when all are gone."""
+    wanted = set(pids)
+    while wanted := wanted & set(find_running(settings)):
+        signal_all(wanted, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def kill_all(settings: Settings) -> int:
+    """End every process of the lab at once, also those born meanwhile; returns how many."""
+    ended: set[int] = set()
+    while running := set(find_running(settings)):
+        ended |= running
+        kill(settings, running)
+    return len(ended)
 
 
 def is_listening(address: Address) -> bool:

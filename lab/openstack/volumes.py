@@ -1,4 +1,7 @@
-"""A Cinder driver that keeps each volume in a sparse file.
+"""A Cinder driver that keeps each volume in a file, one MiB for each GiB of the volume.
+
+What is written is kept, so that snapshots, clones, images and backups hold
+what their source held; being small, they are made in a moment.
 
 The fake drivers of Cinder's own tests keep no data: snapshots, clones, images
 and backups made from them are empty. LVM needs loop devices, which a plain
@@ -18,6 +21,7 @@ from oslo_concurrency import processutils
 from oslo_config import cfg
 
 CAPACITY_GIB = 100_000
+FILE_BYTES_PER_GIB = 1024**2
 OPTIONS = [cfg.StrOpt("lab_volume_folder", help="Folder that holds the files of all volumes.")]
 
 
@@ -47,7 +51,7 @@ class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
         return str(self._folder / volume["name"])
 
     def create_volume(self, volume: Any) -> None:
-        resize(self.local_path(volume), volume["size"])
+        grow(self.local_path(volume), volume["size"])
 
     def delete_volume(self, volume: Any) -> None:
         Path(self.local_path(volume)).unlink(missing_ok=True)
@@ -60,17 +64,17 @@ class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
 
     def create_volume_from_snapshot(self, volume: Any, snapshot: Any) -> None:
         copy(self.local_path(snapshot), self.local_path(volume))
-        resize(self.local_path(volume), volume["size"])
+        grow(self.local_path(volume), volume["size"])
 
     def create_cloned_volume(self, volume: Any, src_vref: Any) -> None:
         copy(self.local_path(src_vref), self.local_path(volume))
-        resize(self.local_path(volume), volume["size"])
+        grow(self.local_path(volume), volume["size"])
 
     def revert_to_snapshot(self, context: Any, volume: Any, snapshot: Any) -> None:
         copy(self.local_path(snapshot), self.local_path(volume))
 
     def extend_volume(self, volume: Any, new_size: int) -> None:
-        resize(self.local_path(volume), new_size)
+        grow(self.local_path(volume), new_size)
 
     def clone_image(self, *args: Any) -> tuple[None, bool]:
         """Never clones: the image is copied by copy_image_to_volume."""
@@ -86,7 +90,7 @@ class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
     ) -> None:
         path = self.local_path(volume)
         image_utils.fetch_to_raw(context, image_service, image_id, path, "1M", size=volume["size"])
-        resize(path, volume["size"])
+        grow(path, volume["size"])
 
     def copy_volume_to_image(
         self, context: Any, volume: Any, image_service: Any, image_meta: Any
@@ -157,11 +161,12 @@ def run_privileged_calls_in_process() -> None:
     privileged.default.set_client_mode(False)
 
 
-def resize(path: str, size_gib: int) -> None:
-    """Make the file exactly so long; no disk space is used for what is not written."""
+def grow(path: str, size_gib: int) -> None:
+    """Make the file as long as a volume of this size has it; one that is longer stays."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        os.ftruncate(descriptor, size_gib * 1024**3)
+        wanted = size_gib * FILE_BYTES_PER_GIB
+        os.ftruncate(descriptor, max(wanted, os.fstat(descriptor).st_size))
     finally:
         os.close(descriptor)
 
