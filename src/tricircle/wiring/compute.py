@@ -16,7 +16,7 @@ from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
-from tricircle.wiring.networks import make_networks
+from tricircle.wiring.networks import find_top_network, make_networks
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-compute"
@@ -39,8 +39,18 @@ def open_compute(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
     return open_gateway(settings, settings.compute, PROFILE, _make_rules)
 
 
-def _make_rules(base: Base) -> Rules:
-    networks, release = make_networks(base)
+async def _make_rules(base: Base) -> Rules:
+    top = await find_top_network(base.settings, base.credential)
+    made = make_networks(
+        base.cloud,
+        base.credential,
+        top,
+        base.stores,
+        base.directory,
+        base.clock,
+        base.settings.gateway.request_timeout_s,
+    )
+    networks, release = made.servers, made.release
     twins = TwinIds(networks)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from tricircle.adapters.clock import SystemClock
 from tricircle.adapters.cloud.http import HttpCloud, make_cloud
-from tricircle.adapters.cloud.keystone import KeystoneCredential, KeystoneTokens
+from tricircle.adapters.cloud.tokens import KeystoneTokens, make_tokens
+from tricircle.adapters.cloud.credential import KeystoneCredential, make_credential
 from tricircle.adapters.config import ListenSettings, Settings
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.placing import Topology
@@ -65,7 +66,7 @@ async def open_gateway(
     settings: Settings,
     listen: ListenSettings,
     profile: Profile,
-    make_rules: Callable[[Base], Rules],
+    make_rules: Callable[[Base], Awaitable[Rules]],
 ) -> AsyncIterator[GatewayApp]:
     """Yield a running gateway: pods known, probes and refreshes going on."""
     database = open_database(settings.database.connection)
@@ -79,19 +80,20 @@ async def open_gateway(
     directory = Directory(
         stores.pods, stores.zones, clock, settings.gateway.directory_refresh_s, changed
     )
-    credential = KeystoneCredential(settings)
-    tokens = KeystoneTokens(settings, profile.name)
+    credential = make_credential(settings)
+    tokens = make_tokens(settings, profile.name)
     base = Base(settings, profile, stores, cloud, credential, clock, Background(), directory)
-    await directory.refresh()
-    cloud.start()
-    refreshing = asyncio.create_task(directory.run())
-    try:
-        yield _make_app(base, listen, tokens, make_rules(base))
-    finally:
-        refreshing.cancel()
-        await base.background.close()
-        await cloud.close()
-        await database.close()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        stack.push_async_callback(cloud.close)
+        stack.callback(credential.close)
+        stack.callback(tokens.close)
+        await directory.refresh()
+        cloud.start()
+        refreshing = asyncio.create_task(directory.run())
+        stack.callback(refreshing.cancel)
+        stack.push_async_callback(base.background.close)
+        yield _make_app(base, listen, tokens, await make_rules(base))
 
 
 def _make_app(
@@ -137,6 +139,6 @@ def _make_app(
         tokens,
         base.topology,
         listen.public_url,
-        tokens.authenticate,
+        tokens.challenge.encode(),
         Limits(gateway.max_body_bytes, gateway.max_headers, QUERY_BYTES),
     )

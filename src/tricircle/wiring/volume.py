@@ -34,7 +34,7 @@ def open_volume(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
     return open_gateway(settings, settings.volume, PROFILE, _make_rules)
 
 
-def _make_rules(base: Base) -> Rules:
+async def _make_rules(base: Base) -> Rules:
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={},

@@ -27,7 +27,10 @@ class AttachInterface:
         """Return the call with a port of the pod in its body."""
         inbound = call.inbound
         resolved = await self._networks.resolve_interface(
-            inbound.caller, inbound.body, call.place.project_id, inbound.request_id
+            inbound.caller,
+            inbound.body,
+            call.place.project_id,
+            inbound.request_id,
         )
         placed = await self._networks.place(resolved, call.pod)
         return replace(call, outbound=replace(call.outbound, body=placed.body), plan=placed)

@@ -1,0 +1,1 @@
+"""The bench: what the gateway costs beside nginx, HAProxy and the bare pod."""

@@ -1,0 +1,60 @@
+"""The networks of servers, joined for a program that boots or releases them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from tricircle.adapters.cloud.credential import KeystoneCredential
+from tricircle.adapters.config import Settings
+from tricircle.adapters.sql import SqlStores
+from tricircle.core.errors import ServiceUnavailable
+from tricircle.core.links import strip_version
+from tricircle.core.model import Endpoint, Service
+from tricircle.interfaces.clock import Clock
+from tricircle.interfaces.cloud import Cloud
+from tricircle.usecases.boot import ServerNetworks
+from tricircle.usecases.directory import Directory
+from tricircle.usecases.networking.neutron import Neutrons
+from tricircle.usecases.networking.server_ports import TwinStores
+from tricircle.usecases.release import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What makes the ports of servers, and what gives them back."""
+
+    servers: ServerNetworks
+    release: Release
+
+
+async def find_top_network(settings: Settings, credential: KeystoneCredential) -> Endpoint:
+    """Return the top's own Neutron, from Keystone's catalogue. Raises ServiceUnavailable."""
+    region = settings.top.region_name
+    url = (await credential.get_endpoints(region)).get(Service.NETWORK)
+    if url is None:
+        raise ServiceUnavailable(
+            f"region '{region}' has no public network endpoint in Keystone's catalogue; add it, "
+            "or correct [top] region_name"
+        )
+    return Endpoint(Service.NETWORK, strip_version(url))
+
+
+def make_networks(
+    cloud: Cloud,
+    credential: KeystoneCredential,
+    top: Endpoint,
+    stores: SqlStores,
+    directory: Directory,
+    clock: Clock,
+    timeout_s: float,
+) -> Networks:
+    """Return both, for one process."""
+    neutrons = Neutrons(cloud, credential, top, timeout_s)
+    twins = TwinStores(
+        stores.routings, stores.upkeep, lambda pod_id: directory.topology.find_pod(pod_id)
+    )
+    return Networks(
+        ServerNetworks(neutrons, twins, clock, lambda: str(uuid.uuid4())),
+        Release(neutrons, twins),
+    )

@@ -1,0 +1,152 @@
+"""The whole top in front of a simulated cloud: real programs' parts, real HTTP, one thread.
+
+For tests of a gateway's behaviour. The database is a SQLite file, tokens are
+checked by keystonemiddleware, and pods are asked over loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tricircle.adapters.config import Settings, load_settings
+from tricircle.adapters.sql import SqlStores, open_database
+from tricircle.adapters.sql.schema import sync_schema
+from tricircle.core.model import (
+    Endpoint,
+    Pod,
+    PodId,
+    Service,
+    Version,
+    VersionRange,
+    ZoneName,
+    ZonePod,
+)
+from tricircle.testing.cloud import SimulatedCloud, serve
+from tricircle.wiring.compute import open_compute
+from tricircle.wiring.volume import open_volume
+
+COMPUTE_RANGE = VersionRange(Version(2, 1), Version(2, 100))
+VOLUME_RANGE = VersionRange(Version(3, 0), Version(3, 71))
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A running top: its URLs, its pods and whoever asks."""
+
+    cloud: SimulatedCloud
+    settings: Settings
+    compute: str
+    volume: str
+    network: str
+    pods: dict[str, Pod]
+
+    def member(self, project: str = "demo") -> dict[str, str]:
+        """Return headers of a member of a project."""
+        return self.headers(project, "member", "reader")
+
+    def headers(self, project: str, *roles: str) -> dict[str, str]:
+        """Return headers of a user of a project with these roles."""
+        token = self.cloud.token(f"{project}-{'-'.join(roles)}", project, roles)
+        return {"X-Auth-Token": token, "Accept": "application/json"}
+
+
+@asynccontextmanager
+async def open_top(
+    folder: Path, cloud: SimulatedCloud, options: str = ""
+) -> AsyncIterator[Top]:
+    """Yield a top in front of all pods of ``cloud``; pod N serves zone azN."""
+    cloud.token("tricircle", "service", ("admin", "service"))
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serve(cloud.app))
+        settings = _write_settings(folder, url, options)
+        await sync_schema(settings.database.connection)
+        pods = await _register(settings, url, cloud)
+        compute = await stack.enter_async_context(open_compute(settings))
+        volume = await stack.enter_async_context(open_volume(settings))
+        yield Top(
+            cloud,
+            settings,
+            await stack.enter_async_context(serve(compute)),
+            await stack.enter_async_context(serve(volume)),
+            f"{url}/top/network",
+            pods,
+        )
+
+
+@contextmanager
+def run_top(folder: Path, cloud: SimulatedCloud, options: str = "") -> Iterator[Top]:
+    """Run a top in a thread of its own, for clients that block."""
+    started: list[Top | BaseException] = []
+    ready, loop = threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def live() -> None:
+        try:
+            async with open_top(folder, cloud, options) as top:
+                started.append(top)
+                ready.set()
+                await stop.wait()
+        except BaseException as error:
+            started.append(error)
+            ready.set()
+            raise
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(live()), daemon=True)
+    thread.start()
+    ready.wait(60)
+    first = started[0]
+    if isinstance(first, BaseException):
+        raise first
+    try:
+        yield first
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        loop.close()
+
+
+async def _register(settings: Settings, url: str, cloud: SimulatedCloud) -> dict[str, Pod]:
+    database = open_database(settings.database.connection)
+    stores = SqlStores(database)
+    pods = {}
+    for number, name in enumerate(cloud.pods, start=1):
+        root = f"{url}/{name}"
+        pod = Pod(
+            PodId(str(uuid.uuid4())),
+            name,
+            name,
+            endpoints={
+                Service.COMPUTE: Endpoint(Service.COMPUTE, f"{root}/compute/v2.1", COMPUTE_RANGE),
+                Service.VOLUME: Endpoint(Service.VOLUME, f"{root}/volume/v3", VOLUME_RANGE),
+                Service.NETWORK: Endpoint(Service.NETWORK, f"{root}/network"),
+            },
+        )
+        pods[name] = await stores.pods.add_pod(pod)
+        await stores.zones.add_zone_pod(ZonePod(ZoneName(f"az{number}"), pod.id, "nova"))
+    await database.close()
+    return pods
+
+
+def _write_settings(folder: Path, url: str, options: str) -> Settings:
+    login = f"""
+auth_type = password
+auth_url = {url}/identity/v3
+username = tricircle
+password = secret
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+"""
+    path = folder / "tricircle.conf"
+    path.write_text(
+        f"[database]\nconnection = sqlite:///{folder}/top.sqlite\n"
+        f"[keystone_authtoken]\nwww_authenticate_uri = {url}/identity/v3\n{login}"
+        f"[service_credential]\n{login}\n{options}\n"
+    )
+    return load_settings("tricircle-test", files=[str(path)])
