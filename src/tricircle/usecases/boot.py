@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tricircle.core.bodies import read_value, set_value
-from tricircle.core.errors import NotBuiltYet
+from tricircle.core.errors import NotBuiltYet, TricircleError
 from tricircle.core.model import (
     BottomId,
     Caller,
@@ -56,13 +56,8 @@ from tricircle.usecases.networking.wishes import Errand, grant
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class ServerPlace:
-    """A server that gets another interface, and whose it is."""
-
-    id: TopId
-    project_id: ProjectId
+_ZONE = "nova"
+"""Nova's own name for the zone of servers that asked for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +133,13 @@ class ServerNetworks:
         return Resolved(Form.SERVER, body, asking, request_id, granted.ports, granted.groups, shown)
 
     async def resolve_interface(
-        self, caller: Caller, body: bytes, server: ServerPlace, request_id: str
+        self, caller: Caller, body: bytes, project_id: ProjectId, request_id: str
     ) -> Resolved:
-        """Return the same for a ``POST /servers/{id}/os-interface`` body."""
+        """Return the same for a ``POST /servers/{id}/os-interface`` body of a project's server."""
         asking = read_interface(body)
         if asking.mode is Mode.UNREADABLE:
             return Resolved(Form.INTERFACE, body, asking, request_id)
-        errand = self._errand(Form.INTERFACE, caller, server.project_id, server.id, request_id)
+        errand = self._errand(Form.INTERFACE, caller, project_id, "", request_id)
         granted = await grant(errand, asking)
         return Resolved(Form.INTERFACE, body, asking, request_id, granted.ports, granted.groups)
 
@@ -152,9 +147,15 @@ class ServerNetworks:
         """Ensure every twin in a pod and return the body for it.
 
         After an error what was made so far is there: ``undo`` the resolved, or ``place``
-        it in another pod. Raises TwinBusy, PodError, Nova's PortInUse.
+        it in another pod. An interface has but one pod: its attachment is undone here.
+        Raises TwinBusy, PodError, Nova's PortInUse.
         """
-        port_ids = await self._ports.ensure(resolved.wanted, pod)
+        try:
+            port_ids = await self._ports.ensure(resolved.wanted, pod)
+        except TricircleError:
+            if resolved.form is Form.INTERFACE:
+                await self.undo(resolved)
+            raise
         put = put_ports if resolved.form is Form.SERVER else put_interface
         body = put(resolved.body, resolved.asking, port_ids)
         return Placed(resolved, pod, body, tuple(port_ids))
@@ -250,5 +251,5 @@ class ServerNetworks:
             Kind.PORT, TopId(port.id), placed.pod.id, RoutingState.ACTIVE, server_id
         )
         top = self._neutrons.top(placed.resolved.request_id)
-        values = {"device_id": server_id, "device_owner": f"compute:{zone}"}
+        values = {"device_id": server_id, "device_owner": f"compute:{zone or _ZONE}"}
         await top.update(Port, port.id, values)

@@ -27,12 +27,16 @@ _UNKNOWN_OUTCOMES = frozenset({502, 504})
 """Answers of a proxy before a Neutron that may still be at work."""
 
 
-class Recipe(Protocol):
-    """How one twin is found and made."""
+class Seeker(Protocol):
+    """How one twin is found."""
 
     async def look(self) -> BottomId | None:
         """Return the twin if it is in the pod, found by its mark."""
         ...
+
+
+class Recipe(Seeker, Protocol):
+    """How one twin is found and made."""
 
     async def make(self) -> BottomId:
         """Make the twin. Raises NeutronRefused when it certainly was not made."""
@@ -104,7 +108,7 @@ class TwinMaker:
         claim = await self._routings.claim_routing(routing, self._new_id(), self._patience.lease_s)
         return claim.mine
 
-    async def heal(self, routing: Routing, recipe: Recipe) -> BottomId | None:
+    async def heal(self, routing: Routing, seeker: Seeker) -> BottomId | None:
         """Settle or forget a twin whose making was cut short; None when it is not there.
 
         Does nothing while someone else holds the lease or when it is settled.
@@ -113,7 +117,7 @@ class TwinMaker:
         claim = await self._routings.claim_routing(routing, owner, self._patience.lease_s)
         if not claim.mine:
             return claim.routing.bottom_id
-        found = await recipe.look()
+        found = await seeker.look()
         if found is None:
             await self._forget(routing)
             return None

@@ -1,40 +1,116 @@
-"""Giving back the ports of servers that are gone, and repairing what was cut short."""
+"""Giving back the ports of servers that are gone, and of interfaces that were detached.
+
+A port that the gateway made goes, first in the pod, then at the top; a port of the
+user stays and is free again, without a twin. Nothing goes while a server may still
+use it: an address must not be given to someone else before.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 
-from tricircle.core.model import Pod, TopId
+from tricircle.core.errors import NeutronRefused
+from tricircle.core.model import (
+    Kind,
+    Origin,
+    Pod,
+    Routing,
+    RoutingState,
+    TopId,
+)
+from tricircle.core.network.objects import Port
+from tricircle.usecases.networking.networks import Site
+from tricircle.usecases.networking.neutron import Neutron, Neutrons
+from tricircle.usecases.networking.ports import find_routed
+from tricircle.usecases.networking.server_ports import TwinStores
+from tricircle.usecases.networking.together import all_of
 
-
-@dataclass(frozen=True, slots=True)
-class SweepReport:
-    """What one sweep did: how many of each."""
-
-    finished: int = 0
-    released: int = 0
-    forgotten: int = 0
-    removed: int = 0
-    failed: int = 0
+_PRECONDITION_FAILED = 412
+_ATTEMPTS = 3
 
 
 class Release:
     """Releases ports. Every method may be repeated, by any number of processes at once."""
 
+    def __init__(self, neutrons: Neutrons, stores: TwinStores) -> None:
+        self._neutrons, self._stores = neutrons, stores
+
     async def release_server(self, server_id: TopId, pod: Pod, request_id: str) -> bool:
         """Release the ports of a server that is gone from its pod.
 
-        False while the pod still has the server (or does not answer): ask again later,
-        the sweep does so too.
+        False while the pod still has the server: ask again later, the sweep does so too.
+        Raises PodError.
         """
-        raise NotImplementedError
+        owned = await self._stores.routings.list_owned(server_id)
+        ports = [one for one in owned if one.kind is Kind.PORT and one.pod_id == pod.id]
+        if not ports:
+            return True
+        if await self._neutrons.has_server(pod, server_id, request_id):
+            return False
+        await self.release_ports(ports, pod, request_id)
+        return True
 
     async def release_port(
         self, port_id: TopId, server_id: TopId, pod: Pod, request_id: str
     ) -> bool:
-        """Release one port that was detached; False while the server still has it."""
-        raise NotImplementedError
+        """Release one port that was detached; False while the server still has it.
 
-    async def sweep(self, older_than_s: float) -> SweepReport:
-        """Repair whatever boots, attachments and deletions left half done."""
-        raise NotImplementedError
+        What is known of the port says from now on that it is to go. Raises PodError.
+        """
+        stores = self._stores
+        for routing in await stores.routings.find_routings(Kind.PORT, port_id):
+            if routing.pod_id != pod.id or routing.owner_id != server_id:
+                continue
+            await stores.upkeep.mark_routing(
+                Kind.PORT, port_id, pod.id, RoutingState.DELETING, server_id
+            )
+            if await self.is_bound(routing, pod, request_id):
+                return False
+            await self.release_ports([routing], pod, request_id)
+        return True
+
+    async def is_bound(self, routing: Routing, pod: Pod, request_id: str) -> bool:
+        """Tell whether a server of the pod has the port now."""
+        bottom = self._neutrons.pod(pod, request_id)
+        bottom_id = routing.bottom_id or await find_routed(bottom, routing)
+        port = None if bottom_id is None else await bottom.find(Port, bottom_id)
+        return port is not None and bool(port.device_id)
+
+    async def release_ports(self, routings: Sequence[Routing], pod: Pod, request_id: str) -> None:
+        """Release ports that no server has. In this order a crash leaves what is found again."""
+        site = Site(self._neutrons.top(request_id), self._neutrons.pod(pod, request_id))
+        await all_of(partial(self._release, site, routing) for routing in routings)
+
+    async def _release(self, site: Site, routing: Routing) -> None:
+        bottom_id = routing.bottom_id or await find_routed(site.bottom, routing)
+        if bottom_id is not None:
+            await site.bottom.delete(Port, bottom_id)
+        if not await self._is_elsewhere(routing):
+            if routing.origin is Origin.GATEWAY:
+                await site.top.delete(Port, routing.top_id)
+            else:
+                await _set_free(site.top, routing)
+        await self._stores.routings.forget_routing(Kind.PORT, routing.top_id, routing.pod_id)
+
+    async def _is_elsewhere(self, routing: Routing) -> bool:
+        """Tell whether the port has a twin in another pod as well: then it is in use there."""
+        rows = await self._stores.routings.find_routings(Kind.PORT, routing.top_id)
+        return any(row.pod_id != routing.pod_id for row in rows)
+
+
+async def _set_free(top: Neutron, routing: Routing) -> None:
+    """Take a port of the user from its server, unless another one has it by now."""
+    for attempt in range(_ATTEMPTS):
+        port = await top.find(Port, routing.top_id)
+        if port is None or not port.device_id or port.device_id != routing.owner_id:
+            return
+        try:
+            values = {"device_id": "", "device_owner": ""}
+            await top.update(Port, port.id, values, port.revision_number)
+        except NeutronRefused as refusal:
+            # Someone has changed the port since it was read: read it again.
+            if refusal.status != _PRECONDITION_FAILED or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return

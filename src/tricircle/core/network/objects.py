@@ -97,6 +97,7 @@ class Port(Struct, frozen=True, kw_only=True):
     dns_name: str | None = None
     ip_allocation: str | None = None
     created_at: str | None = None
+    revision_number: int | None = None
 
     @property
     def lacks_address(self) -> bool:

@@ -48,7 +48,7 @@ def port_in_use(port_id: str) -> TricircleError:
 
 def port_not_usable(port_id: str, instance: str) -> TricircleError:
     """Return Nova's PortNotUsable: the port belongs to another project."""
-    return BadInput(f"Port {port_id} not usable for instance {instance}.")
+    return BadInput(f"Port {port_id} not usable for instance {instance}.".replace(" .", "."))
 
 
 def port_requires_address(port_id: str) -> TricircleError:

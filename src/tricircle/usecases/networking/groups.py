@@ -71,10 +71,6 @@ class GroupTwins:
             await self._equalise(site, stale, twins)
         return twins
 
-    async def look(self, site: Site, group: SecurityGroup) -> BottomId | None:
-        """Return a group's twin if it is in the pod."""
-        return await _GroupRecipe(site, group, self._facts).look()
-
     async def _read(
         self, site: Site, ids: Sequence[str], read: Mapping[str, SecurityGroup]
     ) -> dict[str, SecurityGroup]:

@@ -9,7 +9,7 @@ from functools import partial
 
 from tricircle.core.errors import NeutronRefused, NotBuiltYet
 from tricircle.core.model import BottomId, Kind, PodId, ProjectId, Routing, RoutingState, TopId
-from tricircle.core.network.marks import DHCP_OWNER, Mark, dhcp_mark
+from tricircle.core.network.marks import DHCP_OWNER, dhcp_mark
 from tricircle.core.network.objects import Network, Port, RbacPolicy, Subnet
 from tricircle.core.network.refusals import Form, network_not_found
 from tricircle.core.network.twins import (
@@ -105,12 +105,6 @@ class NetworkTwins:
         subnets = await site.top.list_all(Subnet, id=list(subnet_ids))
         return frozenset(subnet.id for subnet in subnets if subnet.auto_address)
 
-    async def look(self, site: Site, routing: Routing) -> BottomId | None:
-        """Return the twin of a routing whose making was cut short, if it is in the pod."""
-        mark = str(Mark(routing.kind, routing.top_id, routing.project_id))
-        kind = Network if routing.kind is Kind.NETWORK else Subnet
-        return await find_marked(site.bottom, kind, mark, routing.project_id)
-
     async def _find_known(
         self, site: Site, network_id: str, subnet_ids: set[str]
     ) -> NetworkTwin | None:
@@ -166,7 +160,7 @@ class _NetworkRecipe:
 
     async def look(self) -> BottomId | None:
         mark = mark_of(Kind.NETWORK, self.top)
-        return await find_marked(self.site.bottom, Network, mark, self.top.project_id)
+        return await _find_marked(self.site.bottom, mark, self.top.project_id)
 
     async def make(self) -> BottomId:
         extensions = await self.facts.extensions(self.site.bottom)
@@ -238,9 +232,7 @@ async def find_active(
     return None
 
 
-async def find_marked(
-    bottom: Neutron, kind: type[Network] | type[Subnet], mark: str, project_id: str
-) -> BottomId | None:
-    """Return the pod's object of a project that carries a mark: of two, the first by id."""
-    found = await bottom.list_all(kind, description=mark, project_id=project_id)
+async def _find_marked(bottom: Neutron, mark: str, project_id: str) -> BottomId | None:
+    """Return the pod's network of a project that carries a mark: of two, the first by id."""
+    found = await bottom.list_all(Network, description=mark, project_id=project_id)
     return min((BottomId(one.id) for one in found), default=None)
