@@ -14,8 +14,9 @@ class TokenChecker(Protocol):
     async def check(self, headers: Headers, method: str, path: str) -> Caller:
         """Return who the token in ``headers`` belongs to.
 
-        ``method`` and ``path`` are for the access rules of application credentials.
-        Raises Unauthorized without or with a bad token, Forbidden for an access rule,
+        ``method`` and ``path`` (percent-encoded, without query) are for the access rules
+        of application credentials. Raises Unauthorized without or with a bad token, and
+        for what access rules do not allow, as keystonemiddleware does everywhere;
         ServiceUnavailable when Keystone cannot be asked.
         """
         ...
