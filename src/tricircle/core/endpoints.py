@@ -40,7 +40,7 @@ _WITH_MICROVERSIONS = frozenset({Service.COMPUTE, Service.VOLUME, Service.PLACEM
 _AT_ROOT = frozenset({Service.NETWORK, Service.PLACEMENT})
 
 _VERSION_SEGMENT = re.compile(r"v(\d{1,3})(?:\.(\d{1,4}))?\Z")
-_MICROVERSION = re.compile(r"(\d{1,4})\.(\d{1,4})\Z")
+_MICROVERSION = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,3})\Z")
 # Both spellings Keystone substitutes, with either name of the variable.
 _TEMPLATE = re.compile(r"[$%]\((?:project_id|tenant_id)\)s")
 
@@ -165,11 +165,11 @@ def read_version_document(body: bytes) -> Sequence[ApiVersion]:
     try:
         document = msgspec.json.decode(body, type=_Document)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise BadInput("the answer is not a version document") from None
+        raise BadInput("answered something that is not a version document") from None
     entries = [document.version] if document.version is not None else document.versions
     found = [version for entry in entries if (version := _read_entry(entry)) is not None]
     if not found:
-        raise BadInput("the answer is not a version document")
+        raise BadInput("answered something that is not a version document")
     return found
 
 

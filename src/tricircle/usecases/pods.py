@@ -1,0 +1,261 @@
+"""The life of a pod: checked and kept, changed, checked again, taken out.
+
+A pod is checked before it is kept and nothing is written when the check fails,
+so that every pod in the list is one that has answered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tricircle.core import endpoints
+from tricircle.core.conflicts import PodName, find_pod_conflict
+from tricircle.core.endpoints import CatalogueUrl
+from tricircle.core.errors import (
+    BadInput,
+    Conflict,
+    NotFound,
+    PodDead,
+    PodError,
+    PodTimeout,
+)
+from tricircle.core.model import Endpoint, Pod, PodId, Service
+from tricircle.interfaces.cloud import Catalogue, Cloud, PodRequest
+from tricircle.interfaces.store import PodStore
+from tricircle.usecases.fanout import Done, Failed, fan_out
+
+log = logging.getLogger(__name__)
+
+_DOCUMENT_HEADERS = ((b"accept", b"application/json"),)
+# Nova and Neutron answer 200 at their roots, Cinder and Glance 300 Multiple Choices.
+_DOCUMENT_STATUSES = frozenset({200, 300})
+# What no two pods may share, else every resource would be listed twice.
+_OWN_SERVICES = (Service.COMPUTE, Service.VOLUME, Service.NETWORK)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPod:
+    """What an operator says of a pod to be added."""
+
+    name: str
+    region: str
+    enabled: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodChange:
+    """What is to change of a pod; None leaves a field as it is."""
+
+    name: str | None = None
+    enabled: bool | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionCheck:
+    """Finds out whether a region of Keystone's catalogue can be a pod.
+
+    ``own_region`` is the region the top itself is in. ``timeout_s`` bounds the
+    whole check of one service; all services are asked at once.
+    """
+
+    catalogue: Catalogue
+    cloud: Cloud
+    own_region: str
+    timeout_s: float
+
+    async def read_endpoints(self, pod_id: PodId, region: str) -> Mapping[Service, Endpoint]:
+        """Return the endpoints of a region, each of which has answered just now.
+
+        Raises BadInput for a region that Keystone does not know, that is the top's
+        own or lacks a service; Conflict naming every endpoint that did not answer
+        as it should.
+        """
+        urls = await self._read_catalogue(region)
+        outcomes = await fan_out(
+            {
+                service: partial(self._read_endpoint, pod_id, service, url)
+                for service, url in urls.items()
+            },
+            timeout_s=self.timeout_s,
+        )
+        failures = [
+            f"the {service} endpoint {urls[service].versioned} {outcome.reason}"
+            for service, outcome in outcomes.items()
+            if isinstance(outcome, Failed)
+        ]
+        if failures:
+            raise Conflict(
+                f"region '{region}' cannot be used: {'; '.join(failures)}; "
+                "make the endpoints answer, or correct them with 'openstack endpoint set'"
+            )
+        return {
+            service: outcome.value
+            for service, outcome in outcomes.items()
+            if isinstance(outcome, Done)
+        }
+
+    async def _read_catalogue(self, region: str) -> Mapping[Service, CatalogueUrl]:
+        if region == self.own_region:
+            raise BadInput(
+                f"region '{region}' is the one Tricircle itself serves; "
+                "a pod needs a region of its own, see 'openstack region list'"
+            )
+        try:
+            urls = await self.catalogue.get_endpoints(region)
+        except NotFound:
+            raise BadInput(
+                f"region '{region}' is not in Keystone's catalogue; see 'openstack region list'"
+            ) from None
+        missing = [service for service in endpoints.REQUIRED_SERVICES if service not in urls]
+        if missing:
+            raise BadInput(
+                f"region '{region}' has no public endpoint for {', '.join(missing)} in Keystone's "
+                f"catalogue; add it with 'openstack endpoint create --region {region}'"
+            )
+        wanted = (*endpoints.REQUIRED_SERVICES, *endpoints.OPTIONAL_SERVICES)
+        return {
+            service: endpoints.parse_catalogue_url(service, urls[service])
+            for service in wanted
+            if service in urls
+        }
+
+    async def _read_endpoint(self, pod_id: PodId, service: Service, url: CatalogueUrl) -> Endpoint:
+        """Return the endpoint as it will be kept. Raises Conflict with the reason if it cannot."""
+        reasons = []
+        for place in endpoints.list_document_urls(service, url):
+            try:
+                body = await self._read_document(pod_id, Endpoint(service, place))
+                versions = endpoints.read_version_document(body)
+            except (BadInput, PodError) as error:
+                reasons.append(_explain(error))
+                continue
+            endpoint = endpoints.choose_endpoint(service, url, versions)
+            if endpoint is not None:
+                return endpoint
+            reasons.append("lists no version of the API that can be used")
+        raise Conflict(" and its root ".join(reasons))
+
+    async def _read_document(self, pod_id: PodId, endpoint: Endpoint) -> bytes:
+        """Return the body a service answers at a URL, asked without any token.
+
+        Raises PodError when there is none, BadInput for another status.
+        """
+        request = PodRequest("GET", "/", headers=_DOCUMENT_HEADERS)
+        async with self.cloud.send(pod_id, endpoint, request, self.timeout_s) as answer:
+            if answer.status not in _DOCUMENT_STATUSES:
+                raise BadInput(f"answered with status {answer.status}")
+            body = b""
+            async for chunk in answer.chunks():
+                body += chunk
+                if len(body) > endpoints.MAX_DOCUMENT_BYTES:
+                    raise BadInput("sent more than a version document")
+            return body
+
+
+def _explain(error: BadInput | PodError) -> str:
+    """Return why an endpoint did not answer; the name of the pod is not known yet."""
+    detail = f" ({error.__cause__})" if error.__cause__ else ""
+    match error:
+        case PodDead():
+            return f"cannot be reached{detail}"
+        case PodTimeout():
+            return "did not answer in time"
+        case PodError():
+            return f"did not answer in usable HTTP{detail}"
+        case _:
+            return str(error)
+
+
+async def get_pod(store: PodStore, key: str) -> Pod:
+    """Return the pod with this id or, failing that, this name. Raises NotFound."""
+    pods = await store.list_pods()
+    found = next((pod for pod in pods if pod.id == key), None)
+    found = found or next((pod for pod in pods if pod.name == key), None)
+    if found is None:
+        raise NotFound(f"pod '{key}' could not be found; see GET /v1/pods")
+    return found
+
+
+async def get_named_pod(store: PodStore, key: str) -> Pod:
+    """Return the pod that a body or query names. Raises BadInput: the request is wrong then."""
+    try:
+        return await get_pod(store, key)
+    except NotFound as error:
+        raise BadInput(str(error)) from None
+
+
+async def add_pod(
+    store: PodStore, check: RegionCheck, new: NewPod, new_id: Callable[[], str]
+) -> Pod:
+    """Return a new pod, checked and kept.
+
+    Of two that are added at once the store's constraints let one through. Raises
+    what ``RegionCheck.read_endpoints`` does, and Duplicate.
+    """
+    pods = await store.list_pods()
+    wanted = Pod(PodId(new_id()), new.name, new.region, new.enabled, new.description)
+    # Early, so that a region that is a pod already is not asked in vain.
+    names = [PodName(pod.id, pod.name, pod.region) for pod in pods]
+    if conflict := find_pod_conflict(wanted, names):
+        raise conflict
+    found = await check.read_endpoints(wanted.id, wanted.region)
+    _refuse_shared(await store.list_pods(), wanted.id, found)
+    pod = await store.add_pod(dataclasses.replace(wanted, endpoints=found))
+    log.info("pod added", extra={"pod": pod.name, "pod_id": pod.id, "region": pod.region})
+    return pod
+
+
+def _refuse_shared(pods: Sequence[Pod], pod_id: PodId, found: Mapping[Service, Endpoint]) -> None:
+    for pod in pods:
+        for service in _OWN_SERVICES:
+            kept = pod.endpoints.get(service)
+            if pod.id != pod_id and kept is not None and kept.url == found[service].url:
+                raise Conflict(
+                    f"the {service} endpoint {kept.url} belongs to pod '{pod.name}' already; "
+                    "each pod needs its own, see 'openstack endpoint list'"
+                )
+
+
+async def update_pod(store: PodStore, key: str, change: PodChange) -> Pod:
+    """Return the pod with the change made. Raises NotFound, Duplicate."""
+    pod = await get_pod(store, key)
+    changed = dataclasses.replace(
+        pod,
+        name=pod.name if change.name is None else change.name,
+        enabled=pod.enabled if change.enabled is None else change.enabled,
+        description=pod.description if change.description is None else change.description,
+    )
+    if changed == pod:
+        return pod
+    kept = await store.update_pod(changed)
+    log.info("pod changed", extra={"pod": kept.name, "pod_id": kept.id, "enabled": kept.enabled})
+    return kept
+
+
+async def refresh_pod(store: PodStore, check: RegionCheck, key: str) -> Pod:
+    """Return the pod with endpoints and version ranges as they are now.
+
+    Raises what ``RegionCheck.read_endpoints`` does; then the pod is as it was.
+    """
+    pod_id = (pod := await get_pod(store, key)).id
+    found = await check.read_endpoints(pod_id, pod.region)
+    pods = await store.list_pods()
+    _refuse_shared(pods, pod_id, found)
+    # Read again: the pod may have been changed while its services were asked.
+    current = await get_pod(store, pod_id)
+    kept = await store.update_pod(dataclasses.replace(current, endpoints=found))
+    log.info("pod refreshed", extra={"pod": kept.name, "pod_id": kept.id})
+    return kept
+
+
+async def delete_pod(store: PodStore, key: str) -> None:
+    """Delete a pod that serves no zone and holds nothing. Raises NotFound, PodInUse."""
+    pod = await get_pod(store, key)
+    await store.delete_pod(pod.id)
+    log.info("pod deleted", extra={"pod": pod.name, "pod_id": pod.id, "region": pod.region})
