@@ -188,9 +188,6 @@ def take_rows(runs: Sequence[Run], plan: SortPlan, need: int) -> list[tuple[int,
     while heap and len(taken) < need:
         place = heap[0][1]
         run = runs[place]
-        if len(heap) == 1:
-            _take_all(run, place, need, taken)
-            break
         taken.append((place, _take_one(run)))
         if run.left and _read_head(run, plan):
             heapq.heapreplace(heap, (run.head, place))
@@ -205,13 +202,6 @@ def _take_one(run: Run) -> msgspec.Raw:
     row = run.rows[run.taken]
     run.taken, run.last, run.head = run.taken + 1, row, None
     return row
-
-
-def _take_all(run: Run, place: int, need: int, taken: list[tuple[int, msgspec.Raw]]) -> None:
-    """Take what is needed from the only run that has rows: nothing is left to compare."""
-    rows = run.rows[run.taken : run.taken + need - len(taken)]
-    taken.extend((place, row) for row in rows)
-    run.taken, run.last, run.head = run.taken + len(rows), rows[-1], None
 
 
 def _read_head(run: Run, plan: SortPlan) -> bool:

@@ -9,10 +9,12 @@ differently costs nothing but the looks of the order.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import cast
 
 import msgspec
 
@@ -135,6 +137,12 @@ def _cinder_order(query: str) -> tuple[list[str], list[str]]:
     return keys, directions
 
 
+class _Head(msgspec.Struct, gc=False):
+    """The decoded part of an item; ``f0`` is its id."""
+
+    f0: object = msgspec.UNSET
+
+
 class SortPlan:
     """An order, ready to be applied to raw items: only the fields it needs are decoded."""
 
@@ -148,10 +156,12 @@ class SortPlan:
         head = msgspec.defstruct(
             "Head",
             [(spot, object, msgspec.UNSET) for spot in spots.values()],
+            bases=(_Head,),
             rename={spot: name for name, spot in spots.items()},
             gc=False,
         )
-        self._decode = msgspec.json.Decoder(head).decode
+        decoder = msgspec.json.Decoder(cast(type[_Head], head))
+        self._decode = decoder.decode
         self._makers = tuple(_Maker(spots[term.field.path[0]], term) for term in shown)
 
     def key_of(self, row: msgspec.Raw) -> SortKey:
@@ -161,10 +171,7 @@ class SortPlan:
 
     def id_of(self, row: msgspec.Raw) -> str:
         """Return a row's id. Raises UnreadableRow."""
-        found = getattr(self._read(row), "f0")  # noqa: B009
-        if not isinstance(found, str) or not found:
-            raise UnreadableRow("a row without an id")
-        return found
+        return str(self._read(row).f0)
 
     def values_of(self, row: msgspec.Raw) -> Values | None:
         """Return a row's sort values; None when the row does not show one of them.
@@ -208,11 +215,14 @@ class SortPlan:
             return bool(value)
         return not term.descending
 
-    def _read(self, row: msgspec.Raw) -> object:
+    def _read(self, row: msgspec.Raw) -> _Head:
         try:
-            return self._decode(row)
+            head = self._decode(row)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableRow(str(error)) from None
+        if not isinstance(head.f0, str) or not head.f0:
+            raise UnreadableRow("a row without an id")
+        return head
 
     def _key(self, values: Sequence[object]) -> SortKey:
         key: list[object] = []
@@ -240,7 +250,7 @@ class _Maker:
         # MySQL and SQLite: null before everything, hence last in descending order.
         self._null, self._value = (1, 0) if term.descending else (0, 1)
 
-    def value(self, head: object) -> object:
+    def value(self, head: _Head) -> object:
         """Return the value in an item: UNSET when it is not there, None when it is null."""
         value: object = getattr(head, self._spot)
         for step in self._deeper:
@@ -294,9 +304,10 @@ def _number(value: object) -> float | int | None:
     if isinstance(value, int | float):
         return value
     try:
-        return float(str(value))
+        number = float(str(value))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _flag(value: object) -> int:

@@ -268,9 +268,12 @@ async def _finish(
 ) -> MergedPage:
     items = merge.make_items(call)
     missing = sorted(merge.missing.values(), key=lambda pod: pod.name)
-    rows = await _partial_rows(world, call, missing, room=call.listing.max_limit - len(items))
-    all_missing = bool(missing) and len(missing) == len(merge.pods)
-    if missing and (not world.partial or (all_missing and not rows)):
+    nobody = len(missing) == len(merge.pods)
+    # Whether the caller may see every project's rows is for a pod to say.
+    allowed = not (nobody and asks_all_projects(call.query))
+    room = call.listing.max_limit - len(items)
+    rows = await _partial_rows(world, call, missing, room) if allowed else []
+    if missing and (not world.partial or (nobody and not rows)):
         names = ", ".join(pod.name for pod in missing)
         raise ServiceUnavailable(
             f"the list of {call.listing.collection} is incomplete because these pods do not "
