@@ -77,6 +77,8 @@ class SqlPods:
 
     async def delete_pod(self, pod_id: PodId) -> None:
         """Delete a pod that holds nothing. Raises NotFound, PodInUse."""
+        if not is_storable(pod_id):
+            raise unknown_pod(pod_id)
         try:
             deleted = await self._database.write(statements.delete_pod(pod_id))
         except IntegrityError:

@@ -20,7 +20,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tricircle.adapters.config import ConfigError
 from tricircle.adapters.sql.engines import Limits, build_engine
-from tricircle.adapters.sql.failures import as_error, classify
 from tricircle.core.errors import ServiceUnavailable
 
 LOCK_NAME = "tricircle schema"
@@ -53,10 +52,8 @@ async def sync_schema(url: str, revision: str = "head") -> str:
             return await connection.run_sync(_read_version) or ""
     except CommandError as error:
         raise ConfigError(f"the schema cannot be brought to '{revision}': {error}") from None
-    except DBAPIError as error:
-        raise as_error(classify(error)) from error
-    except OSError as error:
-        raise ServiceUnavailable(f"the database cannot be reached: {error}") from None
+    except (DBAPIError, OSError) as error:
+        raise _unusable(error) from error
     finally:
         await engine.dispose()
 
@@ -67,13 +64,14 @@ async def read_schema_version(url: str) -> str | None:
     Raises ConfigError, ServiceUnavailable.
     """
     engine = build_engine(url, Limits(max_pool_size=1))
+    if _is_missing_file(engine):
+        # connecting would make the file
+        return None
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(_read_version)
-    except DBAPIError as error:
-        raise as_error(classify(error)) from error
-    except OSError as error:
-        raise ServiceUnavailable(f"the database cannot be reached: {error}") from None
+    except (DBAPIError, OSError) as error:
+        raise _unusable(error) from error
     finally:
         await engine.dispose()
 
@@ -102,6 +100,18 @@ def _upgrade(connection: Connection, revision: str) -> None:
 def _read_version(connection: Connection) -> str | None:
     context = MigrationContext.configure(connection)
     return context.get_current_revision()
+
+
+def _is_missing_file(engine: AsyncEngine) -> bool:
+    return engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists()
+
+
+def _unusable(error: DBAPIError | OSError) -> ServiceUnavailable:
+    # for operators: what the server says, which names no password
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    return ServiceUnavailable(
+        f"the database cannot be used: {reason}; see [database] connection and the server"
+    )
 
 
 async def _begin_ddl(connection: AsyncConnection) -> None:
