@@ -1,5 +1,325 @@
-"""Metadata, tags, addresses and the logs of servers."""
+"""Metadata, tags, addresses, logs and the smaller things below a server."""
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING
 
-ROUTES: tuple[Any, ...] = ()
+from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.records import Server, ServerAction
+from tricircle.testing.cloud.compute.schemas import METADATA, TAG
+from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
+from tricircle.testing.cloud.schemas import find_error, object_of
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.compute.service import Compute
+
+_GONE = "The resource could not be found."
+_ITEM_GONE = "Metadata item was not found"
+
+
+def _list_metadata(compute: "Compute", request: Request, server: Server) -> Answer:
+    return answer_json({"metadata": server.metadata})
+
+
+def _add_metadata(compute: "Compute", request: Request, server: Server) -> Answer:
+    given = read(request, object_of({"metadata": METADATA}, ("metadata",)))["metadata"]
+    server.metadata = {**server.metadata, **given}
+    compute.touch(server)
+    return answer_json({"metadata": server.metadata})
+
+
+def _replace_metadata(compute: "Compute", request: Request, server: Server) -> Answer:
+    given = read(request, object_of({"metadata": METADATA}, ("metadata",)))["metadata"]
+    server.metadata = dict(given)
+    compute.touch(server)
+    return answer_json({"metadata": server.metadata})
+
+
+def _show_item(compute: "Compute", request: Request, server: Server) -> Answer:
+    key = request.parameters["key"]
+    if key not in server.metadata:
+        refuse(404, _ITEM_GONE)
+    return answer_json({"meta": {key: server.metadata[key]}})
+
+
+def _set_item(compute: "Compute", request: Request, server: Server) -> Answer:
+    key = request.parameters["key"]
+    given = read(request, object_of({"meta": METADATA}, ("meta",)))["meta"]
+    if key not in given:
+        refuse(400, "Request body and URI mismatch")
+    server.metadata = {**server.metadata, key: given[key]}
+    compute.touch(server)
+    return answer_json({"meta": {key: given[key]}})
+
+
+def _delete_item(compute: "Compute", request: Request, server: Server) -> Answer:
+    key = request.parameters["key"]
+    if key not in server.metadata:
+        refuse(404, _ITEM_GONE)
+    server.metadata = {name: text for name, text in server.metadata.items() if name != key}
+    compute.touch(server)
+    return Answer(204)
+
+
+def _require_minor(request: Request, minor: int) -> None:
+    if request.microversion < minor:
+        refuse(404, _GONE)
+
+
+def _list_tags(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    return answer_json({"tags": server.tags})
+
+
+def _show_tag(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    _require_tag(server, request.parameters["tag"])
+    return Answer(204)
+
+
+def _require_tag(server: Server, tag: str) -> None:
+    if tag not in server.tags:
+        refuse(404, f"Server {server.uuid} has no tag '{tag}'")
+
+
+def _add_tag(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    tag = request.parameters["tag"]
+    if find_error(TAG, tag) is not None:
+        refuse(
+            400,
+            f"Tag '{tag}' is invalid. It must be a non empty string without characters "
+            "'/' and ','. Validation error message: does not match",
+        )
+    if tag in server.tags:
+        return Answer(204)
+    if len(server.tags) >= 50:
+        refuse(400, "The number of tags exceeded the per-server limit 50")
+    server.tags = sorted([*server.tags, tag])
+    compute.touch(server)
+    location = f"{compute.view_key(request).self_prefix}/servers/{server.uuid}/tags/{tag}"
+    return Answer(201, b"", [("location", location)])
+
+
+def _replace_tags(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    tags = {"type": "array", "items": TAG, "maxItems": 50}
+    given = read(request, object_of({"tags": tags}, ("tags",)))["tags"]
+    server.tags = sorted(set(given))
+    compute.touch(server)
+    return answer_json({"tags": server.tags})
+
+
+def _delete_tag(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    _require_tag(server, request.parameters["tag"])
+    server.tags = [tag for tag in server.tags if tag != request.parameters["tag"]]
+    compute.touch(server)
+    return Answer(204)
+
+
+def _delete_tags(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 26)
+    server.tags = []
+    compute.touch(server)
+    return Answer(204)
+
+
+def _list_ips(compute: "Compute", request: Request, server: Server) -> Answer:
+    return answer_json({"addresses": _plain_addresses(compute, server)})
+
+
+def _plain_addresses(compute: "Compute", server: Server) -> Document:
+    return compute.views.addresses(server, extended=False)
+
+
+def _show_ips(compute: "Compute", request: Request, server: Server) -> Answer:
+    name = request.parameters["label"]
+    addresses = _plain_addresses(compute, server)
+    if name not in addresses:
+        refuse(404, "Instance is not a member of specified network")
+    return answer_json({name: addresses[name]})
+
+
+def _diagnostics(compute: "Compute", request: Request, server: Server) -> Answer:
+    if server.vm_state not in ("active", "error", "paused", "rescued", "stopped", "suspended"):
+        refuse(
+            409,
+            f"Cannot 'get_diagnostics' instance {server.uuid} while it is in vm_state "
+            f"{server.vm_state}",
+        )
+    if request.microversion < 48:
+        return answer_json(
+            {
+                "cpu0_time": 17300000000,
+                "memory": 524288,
+                "vda_errors": -1,
+                "vda_read": 262144,
+                "vda_read_req": 112,
+                "vda_write": 5778432,
+                "vda_write_req": 488,
+            }
+        )
+    return answer_json(
+        {
+            "state": "running" if server.power_state == 1 else "shutdown",
+            "driver": "libvirt",
+            "hypervisor": "fake-hypervisor",
+            "hypervisor_os": "linux",
+            "uptime": 46664,
+            "config_drive": bool(server.config_drive),
+            "num_cpus": server.flavor.vcpus,
+            "num_nics": len(compute.network.ports.list_device(server.uuid)),
+            "num_disks": 1,
+            "cpu_details": [{"id": 0, "time": 17300000000, "utilisation": 15}],
+            "nic_details": [],
+            "disk_details": [],
+            "memory_details": {"maximum": server.flavor.memory_mb, "used": 0},
+        }
+    )
+
+
+def _action_view(server: Server, action: ServerAction, minor: int) -> Document:
+    view: Document = {
+        "action": action.action,
+        "instance_uuid": server.uuid,
+        "request_id": action.request_id,
+        "user_id": action.user_id,
+        "project_id": action.project_id,
+        "start_time": action.start_time.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+        "message": action.message,
+    }
+    if minor >= 58:
+        view["updated_at"] = view["start_time"]
+    return view
+
+
+def _list_actions(compute: "Compute", request: Request, server: Server) -> Answer:
+    actions = list(reversed(server.actions))
+    limit = int(request.find("limit") or compute.max_limit)
+    marker = request.find("marker")
+    if marker and request.microversion >= 58:
+        places = [place for place, item in enumerate(actions) if item.request_id == marker]
+        if not places:
+            refuse(400, f"Marker {marker} could not be found.")
+        actions = actions[places[0] + 1 :]
+    if request.microversion >= 58:
+        actions = actions[:limit]
+    views = [_action_view(server, item, request.microversion) for item in actions]
+    return answer_json({"instanceActions": views})
+
+
+def _show_action(compute: "Compute", request: Request, server: Server) -> Answer:
+    wanted = request.parameters["id"]
+    found = next((item for item in server.actions if item.request_id == wanted), None)
+    if found is None:
+        refuse(404, f"Action {wanted} not found")
+    view = _action_view(server, found, request.microversion)
+    if request.microversion >= 51 or request.caller.is_admin:
+        event: Document = {
+            "event": f"compute_{found.action}_instance",
+            "start_time": view["start_time"],
+            "finish_time": view["start_time"],
+            "result": "Success",
+        }
+        if request.caller.is_admin:
+            event["traceback"] = None
+        if request.microversion >= 62:
+            event["hostId"] = ""
+        view["events"] = [event]
+    return answer_json({"instanceAction": view})
+
+
+_CONSOLES = {
+    ("vnc", "novnc"): "vnc_auto.html?path=%3Ftoken%3D",
+    ("spice", "spice-html5"): "spice_auto.html?token=",
+    ("serial", "serial"): "?token=",
+}
+
+
+def _remote_console(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 6)
+    kinds: Document = {"type": "string"}
+    console = dict(object_of({"protocol": kinds, "type": kinds}, ("protocol", "type")))
+    given = read(request, object_of({"remote_console": console}, ("remote_console",)))
+    wanted = given["remote_console"]
+    path = _CONSOLES.get((wanted["protocol"], wanted["type"]))
+    if path is None:
+        refuse(400, f"Invalid console type {wanted['type']}")
+    if server.vm_state == "building":
+        refuse(409, "Instance not yet ready")
+    url = f"http://{server.host}:6080/{path}{compute.ids()}"
+    return answer_json({"remote_console": {**wanted, "url": url}})
+
+
+def _password(compute: "Compute", request: Request, server: Server) -> Answer:
+    return answer_json({"password": ""})
+
+
+def _clear_password(compute: "Compute", request: Request, server: Server) -> Answer:
+    return Answer(204)
+
+
+def _topology(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 78)
+    return answer_json({"nodes": [], "pagesize_kb": None})
+
+
+def _list_migrations(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 23)
+    return answer_json({"migrations": []})
+
+
+def _show_migration(compute: "Compute", request: Request, server: Server) -> Answer:
+    _require_minor(request, 23)
+    migration_id = request.parameters["id"]
+    if not re.fullmatch(r"\d+", migration_id):
+        refuse(404, _GONE)
+    refuse(404, f"In-progress live migration {migration_id} is not found for server {server.uuid}.")
+
+
+def _list_groups(compute: "Compute", request: Request, server: Server) -> Answer:
+    groups = compute.network.groups
+    found: dict[str, Document] = {}
+    for port in compute.network.ports.list_device(server.uuid):
+        for group_id in port["security_groups"]:
+            found[group_id] = groups.items[group_id]
+    views = [
+        {
+            "id": item["id"],
+            "name": item["name"],
+            "description": item["description"],
+            "tenant_id": item["project_id"],
+            "rules": [],
+        }
+        for item in found.values()
+    ]
+    return answer_json({"security_groups": views})
+
+
+_META, _TAGS, _ACTIONS = "/metadata", "/tags", "/os-instance-actions"
+ROUTES = (
+    ("GET", _META, "read", "server-metadata:index", _list_metadata),
+    ("POST", _META, "write", "server-metadata:create", _add_metadata),
+    ("PUT", _META, "write", "server-metadata:update_all", _replace_metadata),
+    ("GET", _META + "/{key}", "read", "server-metadata:show", _show_item),
+    ("PUT", _META + "/{key}", "write", "server-metadata:update", _set_item),
+    ("DELETE", _META + "/{key}", "write", "server-metadata:delete", _delete_item),
+    ("GET", _TAGS, "read", "os-server-tags:index", _list_tags),
+    ("PUT", _TAGS, "write", "os-server-tags:update_all", _replace_tags),
+    ("DELETE", _TAGS, "write", "os-server-tags:delete_all", _delete_tags),
+    ("GET", _TAGS + "/{tag}", "read", "os-server-tags:show", _show_tag),
+    ("PUT", _TAGS + "/{tag}", "write", "os-server-tags:update", _add_tag),
+    ("DELETE", _TAGS + "/{tag}", "write", "os-server-tags:delete", _delete_tag),
+    ("GET", "/ips", "read", "ips:index", _list_ips),
+    ("GET", "/ips/{label}", "read", "ips:show", _show_ips),
+    ("GET", "/diagnostics", "admin", "os-server-diagnostics", _diagnostics),
+    ("GET", _ACTIONS, "read", "os-instance-actions:list", _list_actions),
+    ("GET", _ACTIONS + "/{id}", "read", "os-instance-actions:show", _show_action),
+    ("POST", "/remote-consoles", "write", "os-remote-consoles", _remote_console),
+    ("GET", "/os-server-password", "read", "os-server-password:show", _password),
+    ("DELETE", "/os-server-password", "write", "os-server-password:clear", _clear_password),
+    ("GET", "/topology", "read", "compute:server:topology:index", _topology),
+    ("GET", "/migrations", "admin", "servers:migrations:index", _list_migrations),
+    ("GET", "/migrations/{id}", "admin", "servers:migrations:show", _show_migration),
+    ("GET", "/os-security-groups", "read", "os-security-groups:list", _list_groups),
+)

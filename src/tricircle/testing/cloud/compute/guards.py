@@ -1,6 +1,9 @@
-"""What a request to Nova must satisfy: a role and a body."""
+"""What a request to Nova must satisfy: a role, a body, a server in the right state."""
+
+from collections.abc import Collection
 
 from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.compute.records import Server
 from tricircle.testing.cloud.http import Document, Json, Request, parse_body, refuse
 from tricircle.testing.cloud.schemas import Schema, body_message, find_error
 
@@ -35,3 +38,20 @@ def read(request: Request, schema: Schema) -> Document:
     if error is not None:
         refuse(400, body_message(error))
     return body
+
+
+def require_state(caller: Caller, server: Server, action: str, allowed: Collection[str]) -> None:
+    """Raise Refused for a locked server, or one in the wrong state."""
+    if server.locked and not caller.is_admin:
+        refuse(409, f"Instance {server.uuid} is locked")
+    if server.vm_state not in allowed:
+        refuse(
+            409,
+            f"Cannot '{action}' instance {server.uuid} while it is in vm_state {server.vm_state}",
+        )
+    if server.task_state is not None:
+        refuse(
+            409,
+            f"Cannot '{action}' instance {server.uuid} while it is in task_state "
+            f"{server.task_state}",
+        )

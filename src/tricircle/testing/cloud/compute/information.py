@@ -1,5 +1,250 @@
-"""Zones, limits and extensions."""
+"""What Nova tells about itself: zones, limits, quotas, extensions, hypervisors, services."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-ROUTES: tuple[Any, ...] = ()
+from tricircle.testing.cloud.compute.guards import body_of
+from tricircle.testing.cloud.compute.records import Server
+from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
+from tricircle.testing.cloud.sources import zulu
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.compute.service import Compute
+
+_OTHER_LIMITS = {
+    "key_pairs": 100,
+    "metadata_items": 128,
+    "server_groups": 10,
+    "server_group_members": 10,
+}
+_OLD_LIMITS = {
+    "fixed_ips": -1,
+    "floating_ips": -1,
+    "security_groups": -1,
+    "security_group_rules": -1,
+    "injected_files": 5,
+    "injected_file_content_bytes": 10240,
+    "injected_file_path_bytes": 255,
+}
+_EXTENSIONS = (
+    "os-availability-zone", "os-flavor-access", "os-flavor-extra-specs", "os-keypairs",
+    "os-limits", "os-server-groups", "os-volumes", "os-interface", "os-instance-actions",
+    "OS-EXT-AZ", "OS-EXT-STS", "OS-DCF", "os-quota-sets",
+)  # fmt: skip
+_GONE = "The resource could not be found."
+
+
+def _list_zones(compute: "Compute", request: Request) -> Answer:
+    zones = [
+        {"zoneName": name, "zoneState": {"available": True}, "hosts": None}
+        for name in compute.zones
+    ]
+    return answer_json({"availabilityZoneInfo": zones})
+
+
+def _list_zone_details(compute: "Compute", request: Request) -> Answer:
+    now = compute.now().strftime("%Y-%m-%dT%H:%M:%S.%f")
+    alive = {"active": True, "available": True, "updated_at": now}
+    inner = {
+        "zoneName": "internal",
+        "zoneState": {"available": True},
+        "hosts": {compute.first_host(): {"nova-scheduler": alive, "nova-conductor": alive}},
+    }
+    zones = [
+        {
+            "zoneName": name,
+            "zoneState": {"available": True},
+            "hosts": {host: {"nova-compute": alive} for host in hosts},
+        }
+        for name, hosts in compute.zones.items()
+    ]
+    return answer_json({"availabilityZoneInfo": [inner, *zones]})
+
+
+def _used(compute: "Compute", project_id: str) -> dict[str, int]:
+    held: list[Server] = [
+        server
+        for server in compute.servers.values()
+        if server.project_id == project_id and not server.deleted
+    ]
+    return {
+        "instances": len(held),
+        "cores": sum(server.flavor.vcpus for server in held),
+        "ram": sum(server.flavor.memory_mb for server in held),
+        "server_groups": sum(
+            group.project_id == project_id for group in compute.groups.items.values()
+        ),
+    }
+
+
+def _limits(compute: "Compute", request: Request) -> Answer:
+    project_id = request.find("tenant_id") or request.caller.project_id
+    if project_id != request.caller.project_id and not request.caller.is_admin:
+        refuse(403, "Policy doesn't allow os_compute_api:limits:other_project to be performed.")
+    used, limits, minor = _used(compute, project_id), compute.quotas, request.microversion
+    absolute: Document = {
+        "maxTotalRAMSize": limits["ram"],
+        "maxTotalInstances": limits["instances"],
+        "maxTotalCores": limits["cores"],
+        "maxTotalKeypairs": _OTHER_LIMITS["key_pairs"],
+        "maxServerMeta": _OTHER_LIMITS["metadata_items"],
+        "maxServerGroups": _OTHER_LIMITS["server_groups"],
+        "maxServerGroupMembers": _OTHER_LIMITS["server_group_members"],
+        "totalRAMUsed": used["ram"],
+        "totalCoresUsed": used["cores"],
+        "totalInstancesUsed": used["instances"],
+        "totalServerGroupsUsed": used["server_groups"],
+    }
+    if minor < 36:
+        absolute |= {
+            "maxTotalFloatingIps": -1,
+            "maxSecurityGroups": -1,
+            "maxSecurityGroupRules": -1,
+            "totalFloatingIpsUsed": 0,
+            "totalSecurityGroupsUsed": 0,
+        }
+    if minor < 39:
+        absolute["maxImageMeta"] = _OTHER_LIMITS["metadata_items"]
+    if minor < 57:
+        absolute |= {"maxPersonality": 5, "maxPersonalitySize": 10240}
+    return answer_json({"limits": {"rate": [], "absolute": absolute}})
+
+
+def _quota_limits(compute: "Compute", minor: int) -> dict[str, int]:
+    limits = {**compute.quotas, **_OTHER_LIMITS}
+    if minor < 57:
+        limits |= _OLD_LIMITS
+    return limits
+
+
+def _show_quota(compute: "Compute", request: Request) -> Answer:
+    project_id = request.parameters["id"]
+    if project_id != request.caller.project_id and not request.caller.is_admin:
+        refuse(403, "Policy doesn't allow os_compute_api:os-quota-sets:show to be performed.")
+    return answer_json(
+        {"quota_set": {"id": project_id, **_quota_limits(compute, request.microversion)}}
+    )
+
+
+def _show_quota_detail(compute: "Compute", request: Request) -> Answer:
+    project_id = request.parameters["id"]
+    used = _used(compute, project_id)
+    details = {
+        name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
+        for name, limit in _quota_limits(compute, request.microversion).items()
+    }
+    return answer_json({"quota_set": {"id": project_id, **details}})
+
+
+def _update_quota(compute: "Compute", request: Request) -> Answer:
+    given = body_of(request).get("quota_set", {})
+    for name in compute.quotas:
+        if name in given:
+            compute.quotas[name] = int(given[name])
+    return answer_json({"quota_set": _quota_limits(compute, request.microversion)})
+
+
+def _reset_quota(compute: "Compute", request: Request) -> Answer:
+    compute.quotas = dict.fromkeys(compute.quotas, -1)
+    return Answer(202)
+
+
+def _list_extensions(compute: "Compute", request: Request) -> Answer:
+    return answer_json({"extensions": [_extension_view(alias) for alias in _EXTENSIONS]})
+
+
+def _show_extension(compute: "Compute", request: Request) -> Answer:
+    alias = request.parameters["id"]
+    if alias not in _EXTENSIONS:
+        refuse(404, _GONE)
+    return answer_json({"extension": _extension_view(alias)})
+
+
+def _extension_view(alias: str) -> Document:
+    return {
+        "alias": alias,
+        "name": alias.removeprefix("os-").title().replace("-", ""),
+        "description": "",
+        "links": [],
+        "namespace": "http://docs.openstack.org/compute/ext/fake_xml",
+        "updated": "2014-12-03T00:00:00Z",
+    }
+
+
+def _list_services(compute: "Compute", request: Request) -> Answer:
+    rows = [
+        ("nova-conductor", "internal", compute.first_host()),
+        ("nova-scheduler", "internal", compute.first_host()),
+    ]
+    rows += [
+        ("nova-compute", zone, host) for zone, hosts in compute.zones.items() for host in hosts
+    ]
+    services = []
+    for number, (binary, zone, host) in enumerate(rows, 1):
+        view: Document = {
+            "id": number,
+            "binary": binary,
+            "host": host,
+            "zone": zone,
+            "status": "enabled",
+            "state": "up",
+            "updated_at": compute.now().strftime("%Y-%m-%dT%H:%M:%S.%f"),
+            "disabled_reason": None,
+        }
+        if request.microversion >= 11:
+            view["forced_down"] = False
+        services.append(view)
+    return answer_json({"services": services})
+
+
+def _list_hypervisors(compute: "Compute", request: Request) -> Answer:
+    hosts = [host for hosts in compute.zones.values() for host in hosts]
+    views = [
+        {"id": number, "hypervisor_hostname": host, "state": "up", "status": "enabled"}
+        for number, host in enumerate(hosts, 1)
+    ]
+    return answer_json({"hypervisors": views})
+
+
+def _list_aggregates(compute: "Compute", request: Request) -> Answer:
+    now = zulu(compute.now())
+    aggregates = [
+        {
+            "id": number,
+            "name": zone,
+            "availability_zone": zone,
+            "hosts": hosts,
+            "metadata": {"availability_zone": zone},
+            "created_at": now,
+            "updated_at": None,
+            "deleted": False,
+            "deleted_at": None,
+        }
+        for number, (zone, hosts) in enumerate(compute.zones.items(), 1)
+        if zone != "nova"
+    ]
+    return answer_json({"aggregates": aggregates})
+
+
+_QUOTA = "/os-quota-sets/{id}"
+ROUTES = (
+    ("GET", "/os-availability-zone", "read", "os-availability-zone:list", _list_zones),
+    (
+        "GET",
+        "/os-availability-zone/detail",
+        "admin",
+        "os-availability-zone:detail",
+        _list_zone_details,
+    ),
+    ("GET", "/limits", "read", "limits", _limits),
+    ("GET", "/extensions", "read", "extensions", _list_extensions),
+    ("GET", "/extensions/{id}", "read", "extensions", _show_extension),
+    ("GET", _QUOTA, "read", "os-quota-sets:show", _show_quota),
+    ("GET", _QUOTA + "/defaults", "read", "os-quota-sets:defaults", _show_quota),
+    ("GET", _QUOTA + "/detail", "read", "os-quota-sets:detail", _show_quota_detail),
+    ("PUT", _QUOTA, "admin", "os-quota-sets:update", _update_quota),
+    ("DELETE", _QUOTA, "admin", "os-quota-sets:delete", _reset_quota),
+    ("GET", "/os-services", "admin", "os-services:list", _list_services),
+    ("GET", "/os-hypervisors", "admin", "os-hypervisors:list", _list_hypervisors),
+    ("GET", "/os-hypervisors/detail", "admin", "os-hypervisors:list-detail", _list_hypervisors),
+    ("GET", "/os-aggregates", "admin", "os-aggregates:index", _list_aggregates),
+)

@@ -337,13 +337,13 @@ class Compute(Service):
             *keypairs.ROUTES,
             *information.ROUTES,
             *server_groups.ROUTES,
+            *actions.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))
         for method, path, need, rule, serve in (
             *servers.SERVER_ROUTES,
             *details.ROUTES,
             *attached.ROUTES,
-            *actions.ROUTES,
         ):
             routes.add(method, f"/servers/{{server_id}}{path}", self._for_server(need, rule, serve))
         return routes

@@ -1,5 +1,146 @@
-"""Zones, limits and extensions."""
+"""What Cinder tells about itself: zones, limits, quotas, extensions, services, pools."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-ROUTES: tuple[Any, ...] = ()
+from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
+from tricircle.testing.cloud.volume.guards import body_of, get_volume
+from tricircle.testing.cloud.volume.metadata import routes_for
+from tricircle.testing.cloud.volume.records import Volume
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.volume.service import Volume as Cinder
+
+_EXTENSIONS = (
+    "os-admin-actions", "os-availability-zone", "os-extended-snapshot-attributes", "os-hosts",
+    "os-quota-sets", "os-services", "os-snapshot-actions", "os-types-extra-specs",
+    "os-types-manage", "os-volume-actions", "os-volume-transfer", "os-volume-type-access",
+)  # fmt: skip
+_LIMITS = {
+    "volumes": -1,
+    "snapshots": -1,
+    "gigabytes": -1,
+    "backups": -1,
+    "backup_gigabytes": -1,
+    "per_volume_gigabytes": -1,
+    "groups": 10,
+}
+
+
+def _list_zones(cinder: "Cinder", request: Request) -> Answer:
+    zone = {"zoneName": cinder.zone, "zoneState": {"available": True}}
+    return answer_json({"availabilityZoneInfo": [zone]})
+
+
+def _used(cinder: "Cinder", project_id: str) -> dict[str, int]:
+    volumes = [item for item in cinder.volumes.values() if item.project_id == project_id]
+    snapshots = [item for item in cinder.snapshots.values() if item.project_id == project_id]
+    return {
+        "volumes": len(volumes),
+        "snapshots": len(snapshots),
+        "gigabytes": sum(item.size for item in volumes)
+        + sum(item.volume_size for item in snapshots),
+    }
+
+
+def _limits(cinder: "Cinder", request: Request) -> Answer:
+    used = _used(cinder, request.caller.project_id)
+    absolute = {
+        "maxTotalVolumes": _LIMITS["volumes"],
+        "maxTotalSnapshots": _LIMITS["snapshots"],
+        "maxTotalVolumeGigabytes": _LIMITS["gigabytes"],
+        "maxTotalBackups": _LIMITS["backups"],
+        "maxTotalBackupGigabytes": _LIMITS["backup_gigabytes"],
+        "totalVolumesUsed": used["volumes"],
+        "totalGigabytesUsed": used["gigabytes"],
+        "totalSnapshotsUsed": used["snapshots"],
+        "totalBackupsUsed": 0,
+        "totalBackupGigabytesUsed": 0,
+    }
+    return answer_json({"limits": {"rate": [], "absolute": absolute}})
+
+
+def _quota(cinder: "Cinder", request: Request) -> Answer:
+    project_id = request.parameters["id"]
+    if project_id != request.caller.project_id and not request.caller.is_admin:
+        refuse(403, "Policy doesn't allow volume_extension:quotas:show to be performed.")
+    view: Document = {"id": project_id}
+    used = _used(cinder, project_id)
+    with_usage = request.find("usage") in ("True", "true", "1")
+    for name, limit in _LIMITS.items():
+        view[name] = limit
+        if with_usage:
+            view[name] = {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
+    return answer_json({"quota_set": view})
+
+
+def _update_quota(cinder: "Cinder", request: Request) -> Answer:
+    given = body_of(request).get("quota_set", {})
+    return answer_json({"quota_set": {**_LIMITS, **given}})
+
+
+def _extension_view(alias: str) -> Document:
+    return {
+        "alias": alias,
+        "name": alias.removeprefix("os-").title().replace("-", ""),
+        "description": "",
+        "links": [],
+        "updated": "2012-05-31T00:00:00+00:00",
+    }
+
+
+def _list_extensions(cinder: "Cinder", request: Request) -> Answer:
+    return answer_json({"extensions": [_extension_view(alias) for alias in _EXTENSIONS]})
+
+
+def _list_services(cinder: "Cinder", request: Request) -> Answer:
+    now = cinder.clock().strftime("%Y-%m-%dT%H:%M:%S.%f")
+    host = cinder.host.partition("@")[0]
+    rows = (("cinder-scheduler", host), ("cinder-volume", cinder.host.partition("#")[0]))
+    services = []
+    for binary, name in rows:
+        view: Document = {
+            "binary": binary,
+            "host": name,
+            "zone": cinder.zone,
+            "status": "enabled",
+            "state": "up",
+            "updated_at": now,
+        }
+        if request.caller.is_admin:
+            view["disabled_reason"] = None
+        services.append(view)
+    return answer_json({"services": services})
+
+
+def _list_pools(cinder: "Cinder", request: Request) -> Answer:
+    pool: Document = {"name": cinder.host}
+    if request.find("detail") in ("True", "true", "1"):
+        pool["capabilities"] = {
+            "total_capacity_gb": 100_000,
+            "free_capacity_gb": 100_000 - sum(item.size for item in cinder.volumes.values()),
+            "volume_backend_name": "lvm",
+            "storage_protocol": "iSCSI",
+        }
+    return answer_json({"pools": [pool]})
+
+
+def _volume(cinder: "Cinder", request: Request) -> Volume:
+    return get_volume(cinder, request.caller, request.parameters["id"])
+
+
+ROUTES = (
+    ("GET", "/os-availability-zone", "read", "volume:availability_zone_list", _list_zones),
+    ("GET", "/limits", "read", "limits_extension:used_limits", _limits),
+    ("GET", "/extensions", "read", "volume:extensions", _list_extensions),
+    ("GET", "/os-quota-sets/{id}", "read", "volume_extension:quotas:show", _quota),
+    ("GET", "/os-quota-sets/{id}/defaults", "read", "volume_extension:quotas:show", _quota),
+    ("PUT", "/os-quota-sets/{id}", "admin", "volume_extension:quotas:update", _update_quota),
+    ("GET", "/os-services", "admin", "volume_extension:services:index", _list_services),
+    ("GET", "/scheduler-stats/get_pools", "admin", "scheduler_extension:get_pools", _list_pools),
+    *routes_for(
+        "/volumes/{id}/metadata",
+        "volume:volume_metadata",
+        "Volume {owner} has no metadata with key {key}.",
+        _volume,
+    ),
+)

@@ -1,5 +1,204 @@
-"""Volume types."""
+"""Volume types and their extra specs."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-ROUTES: tuple[Any, ...] = ()
+from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
+from tricircle.testing.cloud.schemas import object_of
+from tricircle.testing.cloud.volume.guards import body_of, is_true, read, require
+from tricircle.testing.cloud.volume.records import VolumeType
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.volume.service import Volume as Cinder
+
+_TEXT: Document = {"type": ["string", "null"], "maxLength": 255}
+_NAME: Document = {"type": "string", "minLength": 1, "maxLength": 255}
+_VISIBLE_SPECS = ("multiattach", "RESKEY:availability_zones", "replication_enabled")
+
+
+def _view(kind: VolumeType, request: Request) -> Document:
+    admin = request.caller.is_admin
+    specs = {key: text for key, text in kind.extra_specs.items() if admin or key in _VISIBLE_SPECS}
+    view: Document = {
+        "id": kind.id,
+        "name": kind.name,
+        "is_public": kind.is_public,
+        "description": kind.description,
+        "extra_specs": specs,
+    }
+    if admin:
+        view["qos_specs_id"] = kind.qos_specs_id
+    view["os-volume-type-access:is_public"] = kind.is_public
+    return view
+
+
+def _may_use(kind: VolumeType, request: Request) -> bool:
+    caller = request.caller
+    return kind.is_public or caller.is_admin or caller.project_id in kind.projects
+
+
+def _get(cinder: "Cinder", request: Request) -> VolumeType:
+    wanted = request.parameters["id"]
+    if wanted == "default":
+        return cinder.default_type
+    kind = cinder.types.get(wanted)
+    if kind is None or not _may_use(kind, request):
+        refuse(404, f"Volume type {wanted} could not be found.")
+    return kind
+
+
+def _index(cinder: "Cinder", request: Request) -> Answer:
+    kinds = [kind for kind in cinder.types.values() if _may_use(kind, request)]
+    public = request.find("is_public")
+    if request.caller.is_admin and (public is None or public.lower() != "none"):
+        kinds = [kind for kind in kinds if kind.is_public == (public is None or is_true(public))]
+    kinds.sort(key=lambda kind: (kind.name, kind.id))
+    marker, limit = request.find("marker"), request.find("limit")
+    if marker is not None:
+        places = [place for place, kind in enumerate(kinds) if kind.id == marker]
+        if not places:
+            refuse(400, f"Invalid input received: marker [{marker}] not found")
+        kinds = kinds[places[0] + 1 :]
+    if limit is not None and limit.isdigit():
+        kinds = kinds[: int(limit)]
+    return answer_json({"volume_types": [_view(kind, request) for kind in kinds]})
+
+
+def _show(cinder: "Cinder", request: Request) -> Answer:
+    return answer_json({"volume_type": _view(_get(cinder, request), request)})
+
+
+def _create(cinder: "Cinder", request: Request) -> Answer:
+    properties: Document = {
+        "name": _NAME,
+        "description": _TEXT,
+        "extra_specs": {"type": ["object", "null"]},
+        "os-volume-type-access:is_public": {},
+    }
+    inner = dict(object_of(properties, ("name",)))
+    given = read(request, object_of({"volume_type": inner}, ("volume_type",)))["volume_type"]
+    if any(kind.name == given["name"] for kind in cinder.types.values()):
+        refuse(409, f"Volume Type {given['name']} already exists.")
+    kind = cinder.add_type(given["name"], given.get("description"))
+    kind.extra_specs = dict(given.get("extra_specs") or {})
+    kind.is_public = is_true(given.get("os-volume-type-access:is_public", True))
+    return answer_json({"volume_type": _view(kind, request)})
+
+
+def _update(cinder: "Cinder", request: Request) -> Answer:
+    properties: Document = {"name": _TEXT, "description": _TEXT, "is_public": {}}
+    inner = dict(object_of(properties))
+    given = read(request, object_of({"volume_type": inner}, ("volume_type",)))["volume_type"]
+    kind = _get(cinder, request)
+    kind.name = given.get("name") or kind.name
+    kind.description = given.get("description", kind.description)
+    if "is_public" in given:
+        kind.is_public = is_true(given["is_public"])
+    for volume in cinder.volumes.values():
+        volume.encoded = None
+    return answer_json({"volume_type": _view(kind, request)})
+
+
+def _delete(cinder: "Cinder", request: Request) -> Answer:
+    kind = _get(cinder, request)
+    if any(volume.volume_type is kind for volume in cinder.volumes.values()):
+        refuse(400, "Target volume type is still in use.")
+    if kind is cinder.default_type:
+        refuse(400, f"Volume type {kind.id} deletion is not allowed as it is the default type.")
+    del cinder.types[kind.id]
+    return Answer(202)
+
+
+def _list_specs(cinder: "Cinder", request: Request) -> Answer:
+    return answer_json({"extra_specs": _view(_get(cinder, request), request)["extra_specs"]})
+
+
+def _add_specs(cinder: "Cinder", request: Request) -> Answer:
+    specs = {"extra_specs": {"type": "object"}}
+    given = read(request, object_of(specs, ("extra_specs",)))["extra_specs"]
+    _get(cinder, request).extra_specs |= given
+    return answer_json({"extra_specs": given})
+
+
+def _spec_key(kind: VolumeType, request: Request) -> str:
+    key = request.parameters["key"]
+    if key not in kind.extra_specs:
+        refuse(404, f"Volume Type {kind.id} has no extra specs with key {key}.")
+    return key
+
+
+def _show_spec(cinder: "Cinder", request: Request) -> Answer:
+    kind = _get(cinder, request)
+    key = _spec_key(kind, request)
+    return answer_json({key: kind.extra_specs[key]})
+
+
+def _set_spec(cinder: "Cinder", request: Request) -> Answer:
+    given, key = body_of(request), request.parameters["key"]
+    if key not in given:
+        refuse(400, "Request body and URI mismatch")
+    _get(cinder, request).extra_specs[key] = given[key]
+    return answer_json(given)
+
+
+def _delete_spec(cinder: "Cinder", request: Request) -> Answer:
+    kind = _get(cinder, request)
+    del kind.extra_specs[_spec_key(kind, request)]
+    return Answer(202)
+
+
+def _list_access(cinder: "Cinder", request: Request) -> Answer:
+    kind = _get(cinder, request)
+    if kind.is_public:
+        refuse(404, "Access list not available for public volume types.")
+    access = [
+        {"volume_type_id": kind.id, "project_id": project} for project in sorted(kind.projects)
+    ]
+    return answer_json({"volume_type_access": access})
+
+
+def _act(cinder: "Cinder", request: Request) -> Answer:
+    body, kind = body_of(request), _get(cinder, request)
+    name = next(iter(body), "")
+    if name not in ("addProjectAccess", "removeProjectAccess"):
+        refuse(
+            400,
+            f"There is no such action: {name}. Verify the request body and Content-Type "
+            "header and try again.",
+        )
+    require(request.caller, "admin", f"volume_extension:volume_type_access:{name}")
+    project_id = body[name]["project"]
+    if kind.is_public:
+        refuse(
+            409,
+            "Invalid volume type: Type access modification is not applicable to public "
+            "volume type.",
+        )
+    if name == "addProjectAccess":
+        if project_id in kind.projects:
+            refuse(
+                409, f"Volume type access for {kind.id} / {project_id} combination already exists."
+            )
+        kind.projects.add(project_id)
+        return Answer(202)
+    if project_id not in kind.projects:
+        refuse(404, f"Volume type access not found for {kind.id} / {project_id} combination.")
+    kind.projects.remove(project_id)
+    return Answer(202)
+
+
+_MANAGE = "volume_extension:types_manage"
+_SPECS, _SPEC = "/types/{id}/extra_specs", "/types/{id}/extra_specs/{key}"
+ROUTES = (
+    ("GET", "/types", "read", "volume_extension:type_get_all", _index),
+    ("POST", "/types", "admin", "volume_extension:type_create", _create),
+    ("GET", "/types/{id}", "read", "volume_extension:type_get", _show),
+    ("PUT", "/types/{id}", "admin", "volume_extension:type_update", _update),
+    ("DELETE", "/types/{id}", "admin", "volume_extension:type_delete", _delete),
+    ("POST", "/types/{id}/action", "read", _MANAGE, _act),
+    ("GET", "/types/{id}/os-volume-type-access", "admin", _MANAGE, _list_access),
+    ("GET", _SPECS, "read", "volume_extension:types_extra_specs:index", _list_specs),
+    ("POST", _SPECS, "admin", "volume_extension:types_extra_specs:create", _add_specs),
+    ("GET", _SPEC, "read", "volume_extension:types_extra_specs:show", _show_spec),
+    ("PUT", _SPEC, "admin", "volume_extension:types_extra_specs:update", _set_spec),
+    ("DELETE", _SPEC, "admin", "volume_extension:types_extra_specs:delete", _delete_spec),
+)
