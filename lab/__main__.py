@@ -8,17 +8,27 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from lab import lifecycle
+from lab import composition, demo, health, lifecycle, outage, state
+from lab.api import ApiError
 from lab.health import Health
 from lab.progress import say
 from lab.settings import LabError, Settings, settings_of
 
 POD_COMMANDS = {
-    "stop-pod": (lifecycle.stop_pod, "kill all processes of a pod; its data stay"),
-    "start-pod": (lifecycle.start_pod, "start the processes of a stopped pod"),
-    "pause-pod": (lifecycle.pause_pod, "freeze a pod: it accepts connections, never answers"),
-    "resume-pod": (lifecycle.resume_pod, "let a frozen pod go on"),
+    "stop-pod": (outage.stop_pod, "kill all processes of a pod; its data stay"),
+    "start-pod": (outage.start_pod, "start the processes of a stopped pod"),
+    "pause-pod": (outage.pause_pod, "freeze a pod: it accepts connections, never answers"),
+    "resume-pod": (outage.resume_pod, "let a frozen pod go on"),
 }
+
+
+def up_and_demo(settings: Settings) -> None:
+    """Have the lab up, then show what it is for."""
+    lifecycle.up(settings)
+    demo.demo(settings)
+
+
+BUILDING = {"up": lifecycle.up, "prepare": lifecycle.prepare, "demo": up_and_demo}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -28,6 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for name, text in (
         ("up", "start the lab, or what is missing of it"),
         ("prepare", "install and make all that 'up' needs"),
+        ("demo", "start the lab and use it through the top"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--pods", type=int, default=2, help="how many pods (default 2)")
@@ -44,45 +55,43 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> int:
     """Carry a command out; returns the exit status."""
-    if options.command in ("up", "prepare"):
+    if options.command in BUILDING:
         settings = settings_of(options.pods, not options.no_top)
-        with lifecycle.locked(settings):
-            (lifecycle.up if options.command == "up" else lifecycle.prepare)(settings)
+        with state.locked(settings):
+            BUILDING[options.command](settings)
         return 0
     settings = settings_of(1, True)
     if options.command == "down":
-        with lifecycle.locked(settings):
+        with state.locked(settings):
             lifecycle.down(settings)
         return 0
-    settings = lifecycle.settings_of_running(settings)
+    settings = state.settings_of_running(settings)
     if options.command == "status":
         return show_status(settings, options.json)
-    with lifecycle.locked(settings):
+    with state.locked(settings):
         POD_COMMANDS[options.command][0](settings, options.pod)
     return 0
 
 
 def show_status(settings: Settings, as_json: bool) -> int:
     """Print the health of each process; returns 0 only when all is well."""
-    found = lifecycle.status(settings)
+    admin = composition.admin_api(settings)
+    found = health.check(settings, composition.all_processes(settings), admin)
     if as_json:
-        print(json.dumps([asdict(health) for health in found], indent=1))
+        print(json.dumps([asdict(one) for one in found], indent=1))
     else:
         print(status_table(found))
-    return 0 if all(health.is_well for health in found) else 1
+    return 0 if all(one.is_well for one in found) else 1
 
 
 def status_table(found: Sequence[Health]) -> str:
     """One line a process, and the memory of all."""
     lines = [f"{'PROCESS':24} {'PID':>8} {'ADDRESS':20} {'MEMORY':>8}  HEALTH"]
-    for health in found:
-        memory = f"{health.memory_kib // 1024} MB"
-        lines.append(
-            f"{health.name:24} {health.pid or '-':>8} {health.address:20} {memory:>8}  "
-            f"{health.state}"
-        )
-    total = sum(health.memory_kib for health in found) // 1024
-    well = sum(health.is_well for health in found)
+    for one in found:
+        memory = f"{one.memory_kib // 1024} MB"
+        lines.append(f"{one.name:24} {one.pid or '-':>8} {one.address:20} {memory:>8}  {one.state}")
+    total = sum(one.memory_kib for one in found) // 1024
+    well = sum(one.is_well for one in found)
     lines.append(f"{well} of {len(found)} well, {total} MB in all")
     return "\n".join(lines)
 
@@ -91,7 +100,7 @@ def main() -> int:
     """Run the command; returns its exit status."""
     try:
         return run(parse(sys.argv[1:]))
-    except LabError as error:
+    except (LabError, ApiError) as error:
         say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

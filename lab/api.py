@@ -29,8 +29,7 @@ def send(
 ) -> tuple[int, dict[str, str], bytes]:
     """Send one request; returns status, headers in lower case, and the body."""
     parts = urlsplit(url)
-    assert parts.hostname is not None
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout_s)
     try:
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, target or "/", body=body, headers=headers)
@@ -48,12 +47,11 @@ class Api:
         self._keystone = settings.keystone.url
         self._identity = {
             "methods": ["password"],
-            "password": {
-                "user": {"name": user, "domain": {"id": "default"}, "password": password}
-            },
+            "password": {"user": {"name": user, "domain": {"id": "default"}, "password": password}},
         }
         self._project = project
         self._token = ""
+        self._project_id = ""
 
     def token(self) -> str:
         """The user's token, the same at every call."""
@@ -66,7 +64,13 @@ class Api:
             if status != 201:
                 raise ApiError("POST", url, status, answer.decode(errors="replace"))
             self._token = found["x-subject-token"]
+            self._project_id = json.loads(answer)["token"]["project"]["id"]
         return self._token
+
+    def project_id(self) -> str:
+        """The id of the project the token is for."""
+        self.token()
+        return self._project_id
 
     def request(
         self,

@@ -10,16 +10,17 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lab.configuration import write_private
 from lab.machine import RABBITMQ_SERVER, SYSTEM_PATH
-from lab.processes import Process, is_listening
+from lab.processes import Process
 from lab.settings import LabError, Settings
 
 SHARED = "shared"
 POSTGRESQL_PROGRAMS = "usr/lib/postgresql/*/bin"
+POSTGRESQL_DEADLINE_S = 30
 
 
 def system_command(name: str) -> str:
@@ -222,9 +223,7 @@ def postgresql_process(settings: Settings) -> Process:
         # Else the server overwrites its environment, and with it the lab's mark.
         "update_process_title=off",
     )
-    return Process(
-        "postgresql", SHARED, settings.postgresql, command, user=postgresql_user()
-    )
+    return Process("postgresql", SHARED, settings.postgresql, command, user=postgresql_user())
 
 
 def create_postgresql(settings: Settings, password: str) -> None:
@@ -256,10 +255,25 @@ def create_postgresql(settings: Settings, password: str) -> None:
         )
 
 
-def wait_for_mariadb(settings: Settings, deadline_s: float = 60) -> None:
-    """Wait until MariaDB takes statements."""
-    give_up = time.monotonic() + deadline_s
-    while not is_listening(settings.mariadb):
+def ensure_postgresql_database(settings: Settings, name: str, password: str) -> None:
+    """Create a database on the lab's PostgreSQL, if it is not there."""
+    address = settings.postgresql
+    environment = {"PGPASSWORD": password, "PATH": SYSTEM_PATH}
+    command = [postgresql_program("psql"), "--no-psqlrc", "--host", address.host]
+    command += ["--port", str(address.port), "--username", "lab", "--dbname", "postgres"]
+    command += ["--tuples-only", "--command"]
+    known = run_psql([*command, "SELECT datname FROM pg_database"], environment).split()
+    if name not in known:
+        run_psql([*command, f'CREATE DATABASE "{name}"'], environment)
+
+
+def run_psql(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Run psql; returns what it prints. It waits for a server that is still starting."""
+    give_up = time.monotonic() + POSTGRESQL_DEADLINE_S
+    while True:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if not done.returncode:
+            return done.stdout
         if time.monotonic() > give_up:
-            raise LabError(f"MariaDB does not answer; see {settings.logs / 'mariadb.log'}")
-        time.sleep(0.1)
+            raise LabError(f"PostgreSQL refused: {done.stderr.strip()}")
+        time.sleep(0.2)

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from string import Template
 
 from lab import engines, keystone, machine, pods, processes, schema
 from lab.configuration import write_private
@@ -43,8 +44,8 @@ def is_ready(settings: Settings) -> bool:
 def make(settings: Settings) -> None:
     """Make the golden data, installing what that needs; uses the empty run folder.
 
-    The virtualenv of each release is filled while Debian's packages are
-    installed, and its migrations start as soon as it and MariaDB are there.
+    The virtualenvs are filled while Debian's packages are installed, and the
+    migrations of a release start as soon as its virtualenv and MariaDB are there.
     """
     passwords = make_secrets()
     with ThreadPoolExecutor() as pool:
@@ -100,6 +101,19 @@ def loads(settings: Settings) -> Iterator[tuple[str, Path]]:
         yield pods.database_name(pod, "nova_cell0"), dump
 
 
+REGISTER_CELLS = Template("""
+SET @cell1 = '{scheme}://{username}:{password}@{hostname}:{port}/{path}?{query}';
+SET @cell0 = '{scheme}://{username}:{password}@{hostname}:{port}/{path}_cell0?{query}';
+INSERT INTO cell_mappings
+    (created_at, uuid, name, transport_url, database_connection, disabled)
+VALUES
+    (NOW(), '$cell0', 'cell0', 'none:///', @cell0, 0),
+    (NOW(), '$cell1', 'cell1', @cell1, @cell1, 0);
+INSERT INTO host_mappings (created_at, cell_id, host)
+    SELECT NOW(), id, '$host' FROM cell_mappings WHERE name = 'cell1';
+""")
+
+
 def load_databases(settings: Settings) -> None:
     """Load every database and write what a deployment tool would have registered."""
     schema.load(settings, loads(settings))
@@ -120,15 +134,8 @@ def cell_statements(pod: Pod) -> str:
     `discover_hosts`, which take 5 s each. The URLs are templates that Nova
     fills from its own configuration, so that no password is stored.
     """
-    url = "{scheme}://{username}:{password}@{hostname}:{port}/"
-    return (
-        "INSERT INTO cell_mappings (created_at, uuid, name, transport_url, database_connection,"
-        " disabled) VALUES "
-        f"(NOW(), '{uuid.UUID(int=0)}', 'cell0', 'none:///', '{url}{{path}}_cell0?{{query}}', 0),"
-        f"(NOW(), '{uuid.uuid4()}', 'cell1', '{url}{{path}}?{{query}}', "
-        f"'{url}{{path}}?{{query}}', 0);\n"
-        "INSERT INTO host_mappings (created_at, cell_id, host) SELECT NOW(), id, "
-        f"'{pods.host_name(pod)}' FROM cell_mappings WHERE name = 'cell1';\n"
+    return REGISTER_CELLS.substitute(
+        cell0=uuid.UUID(int=0), cell1=uuid.uuid4(), host=pods.host_name(pod)
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lab import processes
 from lab.api import Api, ApiError, send
 from lab.processes import Process, Running
-from lab.settings import Pod, Settings
+from lab.settings import Address, Pod, Settings
 
 OK = "ok"
 PAUSED = "paused"
@@ -19,7 +19,7 @@ DEAD = "not running"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One line of `status`. `problem` is empty when all is well."""
+    """One line of `status`; `state` is "ok" when all is well."""
 
     name: str
     group: str
@@ -33,17 +33,15 @@ class Health:
         return self.state == OK
 
 
-def check(settings: Settings, wanted: Sequence[Process], admin: Api | None) -> list[Health]:
+def check(settings: Settings, wanted: Sequence[Process], admin: Api) -> list[Health]:
     """The health of each wanted process, in the order given.
 
     An API is well when it answers; a service that only listens to messages is
-    well when its pod says it is up; that needs `admin`.
+    well when its pod's API says that it is up.
     """
     running = processes.find_running(settings)
     with ThreadPoolExecutor(16) as pool:
-        services = dict(
-            pool.map(lambda pod: (pod.name, service_states(pod, admin)), settings.pods)
-        )
+        services = dict(pool.map(lambda pod: (pod.name, service_states(pod, admin)), settings.pods))
         return list(
             pool.map(lambda process: check_one(settings, process, running, services), wanted)
         )
@@ -60,10 +58,10 @@ def check_one(
     members = processes.members_of(pid, running) if pid else []
     if pid is None or pid not in running:
         state = DEAD
-    elif running[pid].state == "T":
+    elif running[pid].is_paused:
         state = PAUSED
     elif process.address:
-        state = answer_state(process)
+        state = answer_state(process, process.address)
     else:
         binary = process.name.partition("-")[2]
         state = services.get(process.group, {}).get(binary, "not known to its API")
@@ -77,22 +75,19 @@ def check_one(
     )
 
 
-def answer_state(process: Process) -> str:
+def answer_state(process: Process, address: Address) -> str:
     """OK when the process answers: HTTP where it is spoken, else accepting a connection."""
-    assert process.address is not None
     if not process.threads and process.group != "top":
-        return OK if processes.is_listening(process.address) else "does not listen"
+        return OK if processes.is_listening(address) else "does not listen"
     try:
-        status, _headers, _body = send("GET", f"{process.address.url}/", {}, timeout_s=10)
+        status, _headers, _body = send("GET", f"{address.url}/", {}, timeout_s=10)
     except (OSError, http.client.HTTPException) as error:
         return f"does not answer: {error}"
     return OK if status < 500 else f"answers {status}"
 
 
-def service_states(pod: Pod, admin: Api | None) -> dict[str, str]:
+def service_states(pod: Pod, admin: Api) -> dict[str, str]:
     """The state of the services Nova and Cinder of a pod list, by binary; empty if they do not."""
-    if admin is None:
-        return {}
     found: dict[str, str] = {}
     for url in (f"{pod.compute.url}/v2.1", f"{pod.volume.url}/v3"):
         try:

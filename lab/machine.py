@@ -7,6 +7,7 @@ left as it is and needs no network.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -17,18 +18,20 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
-from lab.progress import say, step
-from lab.settings import LAB_FOLDER, LabError, Settings
+from lab.progress import step
+from lab.settings import LAB_FOLDER, REPOSITORY, LabError, Settings
 
 REQUIREMENTS = LAB_FOLDER / "requirements"
 CLIENT = "client"
+PROJECT_TOOLS = REPOSITORY / ".venv-tools" / "bin"
+MACHINE_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 POLICY = Path("/usr/sbin/policy-rc.d")
 RABBITMQ_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 # What tells that a package is there: its command, not dpkg, so that another way
 # of installing it is as good.
 PACKAGES = {
-    "mariadb-server": ("mariadbd", "mariadb-install-db", "mariadb-dump"),
-    "mariadb-client": ("mariadb", "mariadb-admin"),
+    "mariadb-server": ("mariadbd", "mariadb-install-db"),
+    "mariadb-client": ("mariadb", "mariadb-dump"),
     "rabbitmq-server": (str(RABBITMQ_SERVER), "epmd"),
     "qemu-utils": ("qemu-img",),
 }
@@ -76,11 +79,7 @@ def install_packages(settings: Settings) -> None:
     missing = missing_packages(settings)
     if not missing:
         return
-    if os.geteuid() != 0:
-        raise LabError(
-            f"missing Debian packages: {' '.join(missing)}. Install them "
-            "(apt-get install --no-install-recommends ...), or run this command once as root."
-        )
+    require_root(" ".join(missing))
     with step(f"installing Debian packages: {' '.join(missing)}"), no_service_starts():
         run_apt(["update"])
         run_apt(["install", "--yes", "--no-install-recommends", *missing])
@@ -93,7 +92,10 @@ def run_apt(arguments: Sequence[str]) -> None:
     """Run apt-get quietly; raises LabError with the end of what it printed."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(
-        ["apt-get", "-q", *arguments], env=environment, capture_output=True, text=True
+        ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         ending = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
@@ -146,23 +148,36 @@ def is_current(settings: Settings, name: str) -> bool:
 
 
 def ensure_uv(settings: Settings) -> str:
-    """The path of uv, installed into a virtualenv of its own when the machine has none."""
-    found = shutil.which("uv")
-    if found:
-        return found
+    """The path of uv: the machine's, the project's, or one installed here."""
+    own = settings.prepared / "venvs" / "uv" / "bin" / "uv"
     with _uv_lock:
-        return install_uv(settings)
-
-
-def install_uv(settings: Settings) -> str:
-    """The path of uv in a virtualenv of its own, made when it is not there."""
-    folder = settings.prepared / "venvs" / "uv"
-    uv = folder / "bin" / "uv"
-    if not uv.exists():
+        found = shutil.which("uv", path=f"{os.environ.get('PATH', '')}:{PROJECT_TOOLS}")
+        if found or own.exists():
+            return found or str(own)
         with step("installing uv"):
-            run_tool([sys.executable, "-m", "venv", str(folder)])
-            run_tool([str(folder / "bin" / "pip"), "install", "--quiet", "uv"])
-    return str(uv)
+            ensure_venv_module()
+            run_tool([sys.executable, "-m", "venv", str(own.parents[1])])
+            run_tool([str(own.with_name("pip")), "install", "--quiet", "uv"])
+        return str(own)
+
+
+def ensure_venv_module() -> None:
+    """Install Debian's package with what `python -m venv` needs, if it is missing."""
+    if importlib.util.find_spec("ensurepip"):
+        return
+    require_root("python3.11-venv")
+    with no_service_starts():
+        run_apt(["update"])
+        run_apt(["install", "--yes", "--no-install-recommends", "python3.11-venv"])
+
+
+def require_root(packages: str) -> None:
+    """Raise LabError, saying what to install, when this user may not install packages."""
+    if os.geteuid() != 0:
+        raise LabError(
+            f"missing Debian packages: {packages}. Install them "
+            "(apt-get install --no-install-recommends ...), or run this command once as root."
+        )
 
 
 def install_venv(settings: Settings, uv: str, name: str) -> None:
@@ -182,9 +197,10 @@ def install_venv(settings: Settings, uv: str, name: str) -> None:
 def run_tool(command: Sequence[str]) -> None:
     """Run an installer; raises LabError with the end of what it printed."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["UV_CONCURRENT_BUILDS"] = "2"
+    if MACHINE_CERTIFICATES.exists():
+        # A machine behind a mirror has told its system, not uv, whom to trust.
+        environment.setdefault("UV_SYSTEM_CERTS", "1")
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         ending = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        say(ending)
-        raise LabError(f"{' '.join(command[:4])} failed; its last lines are above")
+        raise LabError(f"{' '.join(command[:4])} failed:\n{ending}")

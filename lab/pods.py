@@ -2,8 +2,7 @@
 
 A pod is what an operator would install, with three drivers that need no
 hardware (lab/openstack/). The services are the stock ones, one process each,
-as in a deployment; only `cinder-backup` and the API servers are given a
-different way to start (see lab/openstack/launch.py).
+as in a deployment; they are only started differently (see lab/openstack/launch.py).
 """
 
 from __future__ import annotations
@@ -27,6 +26,20 @@ from lab.settings import Pod, Settings
 
 API_THREADS = 8
 SERVICE_PLUGINS = "router,qos,trunk,segments,port_forwarding,metering"
+# Nothing is limited in a pod: the limits tests ask about are the top's.
+NOVA_QUOTAS = ("instances", "cores", "ram", "key_pairs", "server_groups", "server_group_members")
+NEUTRON_QUOTAS = (
+    "network",
+    "subnet",
+    "port",
+    "router",
+    "floatingip",
+    "security_group",
+    "security_group_rule",
+    "rbac_policy",
+    "trunk",
+)
+CINDER_QUOTAS = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups")
 NOVA_PRELOAD = (
     "sqlalchemy.orm",
     "oslo_messaging",
@@ -86,9 +99,7 @@ def service_user(settings: Settings, passwords: Mapping[str, str], name: str) ->
     return credential(settings, name, passwords[name]) | {"send_service_user_token": True}
 
 
-def nova_sections(
-    settings: Settings, passwords: Mapping[str, str], pod: Pod
-) -> dict[str, Section]:
+def nova_sections(settings: Settings, passwords: Mapping[str, str], pod: Pod) -> dict[str, Section]:
     state = folder(settings, pod) / "nova" / "state"
     password = passwords["mariadb"]
     return {
@@ -119,11 +130,7 @@ def nova_sections(
         | {"catalog_info": "volumev3::publicURL", "os_region_name": pod.name},
         "conductor": {"workers": 1},
         "scheduler": {"workers": 1},
-        "quota": {
-            name: -1
-            for name in ("instances", "cores", "ram", "key_pairs", "server_groups",
-                         "server_group_members", "metadata_items", "injected_files")
-        },
+        "quota": dict.fromkeys(NOVA_QUOTAS, -1),
         "key_manager": {
             "backend": "nova.keymgr.conf_key_mgr.ConfKeyManager",
             "fixed_key": passwords["cinder_key"] * 2,
@@ -201,11 +208,7 @@ def stock_neutron_sections(
         "ml2_type_geneve": {"vni_ranges": "1:100000", "max_header_size": 38},
         "database": database(settings, passwords["mariadb"], database_name),
         "keystone_authtoken": token_validation(settings, "neutron", passwords["neutron"]),
-        "quotas": {
-            f"quota_{name}": -1
-            for name in ("network", "subnet", "port", "router", "floatingip", "security_group",
-                         "security_group_rule", "rbac_policy", "trunk")
-        },
+        "quotas": {f"quota_{name}": -1 for name in NEUTRON_QUOTAS},
         "oslo_concurrency": {"lock_path": state / "locks"},
         "oslo_messaging_rabbit": rabbitmq_options(),
         "oslo_messaging_notifications": {"driver": "noop"},
@@ -217,7 +220,6 @@ def cinder_sections(
 ) -> dict[str, Section]:
     here = folder(settings, pod) / "cinder"
     etc = settings.venv(pod.release) / "etc" / "cinder"
-    unlimited = ("volumes", "snapshots", "gigabytes", "backups", "backup_gigabytes", "groups")
     return {
         "DEFAULT": {
             "host": host_name(pod),
@@ -237,7 +239,7 @@ def cinder_sections(
             "image_conversion_dir": here / "state" / "conversion",
             "periodic_fuzzy_delay": 1,
         }
-        | {f"quota_{name}": -1 for name in unlimited},
+        | {f"quota_{name}": -1 for name in CINDER_QUOTAS},
         "files": {
             "volume_driver": "lab.openstack.volumes.FileDriver",
             "volume_backend_name": "files",

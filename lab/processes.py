@@ -57,9 +57,14 @@ class Running:
     """A live process as the kernel describes it."""
 
     pid: int
+    parent: int
     session: int
     command: str
     state: str
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state == "T"
 
 
 def log_path(settings: Settings, name: str) -> Path:
@@ -98,15 +103,15 @@ def renew_temporary_folder(settings: Settings, name: str) -> None:
 
 def start(settings: Settings, processes: Sequence[Process]) -> None:
     """Start the processes, those of one family from one launcher; returns before they are ready."""
-    families: dict[str, list[Process]] = {}
+    families: dict[Family, list[Process]] = {}
     for process in processes:
         renew_temporary_folder(settings, process.name)
         if process.family:
-            families.setdefault(process.family.name, []).append(process)
+            families.setdefault(process.family, []).append(process)
         else:
             start_command(settings, process)
-    for members in families.values():
-        start_family(settings, members)
+    for family, members in families.items():
+        start_family(settings, family, members)
 
 
 def start_command(settings: Settings, process: Process) -> None:
@@ -128,10 +133,8 @@ def start_command(settings: Settings, process: Process) -> None:
     pid_path(settings, process.name).write_text(f"{child.pid}\n")
 
 
-def start_family(settings: Settings, members: Sequence[Process]) -> None:
+def start_family(settings: Settings, family: Family, members: Sequence[Process]) -> None:
     """Start a launcher that forks the members and ends; it logs to its own file."""
-    family = members[0].family
-    assert family is not None
     name = f"launch-{family.name}"
     description = settings.run / "launch" / f"{family.name}.json"
     described = {
@@ -174,35 +177,46 @@ def member_description(settings: Settings, member: Process) -> dict[str, object]
 
 
 def find_running(settings: Settings) -> dict[int, Running]:
-    """Every live process that carries this lab's mark, by process id."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        running = read_process(int(entry.name)) if entry.name.isdigit() else None
-        if running and is_ours(settings, running.pid):
-            found[running.pid] = running
-    return found
+    """Every live process that carries this lab's mark or descends from one, by process id.
+
+    Descendants are counted because some programs, such as PostgreSQL, overwrite
+    the environment the mark is in.
+    """
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    alive = {pid: running for pid in numbers if (running := read_process(pid))}
+    ours = {pid for pid in alive if is_ours(settings, pid)}
+    while born := {p for p, one in alive.items() if one.parent in ours and p not in ours}:
+        ours |= born
+    return {pid: alive[pid] for pid in ours}
 
 
 def is_ours(settings: Settings, pid: int) -> bool:
     """Whether the process carries this lab's mark."""
+    return environment_of(pid).get(MARK) == str(settings.run)
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    """The environment a process was started with; empty when it may not be read."""
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        return False
-    return f"{MARK}={settings.run}".encode() in variables
+        return {}
+    pairs = (variable.decode(errors="replace").partition("=") for variable in variables)
+    return {name: value for name, _, value in pairs}
 
 
 def read_process(pid: int) -> Running | None:
     """What the kernel says of a process; None when it is gone or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return None
-    state, _parent, _group, session = stat.rpartition(")")[2].split()[:4]
+    state, parent, _group, session = stat.rpartition(")")[2].split()[:4]
     if state in "ZX":
         return None
-    return Running(pid, int(session), command, state)
+    words = command.replace(b"\0", b" ").decode(errors="replace").strip()
+    return Running(pid, int(parent), int(session), words, state)
 
 
 def find_pid(settings: Settings, name: str) -> int | None:
@@ -226,8 +240,11 @@ def find_pid(settings: Settings, name: str) -> int | None:
 
 
 def members_of(pid: int, running: Mapping[int, Running]) -> list[int]:
-    """The process and all it has forked: they share its session."""
-    return [other.pid for other in running.values() if other.pid == pid or other.session == pid]
+    """The process and all that it has forked."""
+    found = {one.pid for one in running.values() if one.pid == pid or one.session == pid}
+    while born := {p for p, one in running.items() if one.parent in found and p not in found}:
+        found |= born
+    return sorted(found)
 
 
 def proportional_memory_kib(pids: Iterable[int]) -> int:
@@ -279,79 +296,6 @@ def kill_all(settings: Settings) -> int:
     return len(ended)
 
 
-def is_listening(address: Address) -> bool:
-    """Whether something accepts connections there."""
-    try:
-        with socket.create_connection((address.host, address.port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
-def find_port_holder(address: Address) -> int | None:
-    """The id of the process that listens on the address; None when nobody does.
-
-    Reads /proc/net/tcp: listening sockets on the address itself or on 0.0.0.0.
-    Returns 0 when the socket is there and its process may not be looked at.
-    """
-    octets = [int(part) for part in address.host.split(".")]
-    wanted = {"".join(f"{octet:02X}" for octet in reversed(octets)), "00000000"}
-    inodes = set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        columns = line.split()
-        host, port = columns[1].split(":")
-        if columns[3] == "0A" and host in wanted and int(port, 16) == address.port:
-            inodes.add(f"socket:[{columns[9]}]")
-    if not inodes:
-        return None
-    return find_socket_owner(inodes) or 0
-
-
-def find_socket_owner(inodes: set[str]) -> int | None:
-    """The first process that has one of the sockets open."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            for descriptor in (entry / "fd").iterdir():
-                if os.readlink(descriptor) in inodes:
-                    return int(entry.name)
-        except OSError:
-            continue
-    return None
-
-
-def require_free(settings: Settings, addresses: Iterable[tuple[str, Address]]) -> None:
-    """Raise LabError when an address that is needed is taken, naming who holds it."""
-    problems = []
-    for name, address in addresses:
-        holder = find_port_holder(address)
-        if holder is not None:
-            problems.append(f"  {address} (for {name}): {describe_holder(settings, holder)}")
-    if problems:
-        listed = "\n".join(problems)
-        raise LabError(
-            f"these addresses are taken:\n{listed}\n"
-            "End those processes, or choose another net, for example LAB_NET=127.78.0."
-        )
-
-
-def describe_holder(settings: Settings, pid: int) -> str:
-    """Who holds a port, in words; says so when it is a process of a lab."""
-    running = read_process(pid) if pid else None
-    if running is None:
-        return "held by a process that may not be looked at"
-    try:
-        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        variables = []
-    folders = [v.partition(b"=")[2].decode() for v in variables if v.startswith(MARK.encode())]
-    whose = ""
-    if folders:
-        whose = f", left over from the lab in {folders[0]}; 'make lab-down' there ends it"
-    return f"held by process {pid} ({running.command[:80]}){whose}"
-
-
 def prepare_python_path(settings: Settings) -> None:
     """Make the folder that lets the pods' Pythons see this package and its Neutron drivers."""
     folder = settings.run / "python"
@@ -379,18 +323,26 @@ def tail(path: Path, lines: int = 15) -> str:
 
 def wait_for(settings: Settings, processes: Sequence[Process]) -> None:
     """Wait until each process with an address listens; raises LabError with the log's end."""
-    waiting = [process for process in processes if process.address]
+    waiting = {process.address: process for process in processes if process.address}
     begin = time.monotonic()
     while waiting:
-        for process in tuple(waiting):
-            assert process.address is not None
-            if is_listening(process.address):
-                waiting.remove(process)
+        for address, process in tuple(waiting.items()):
+            if is_listening(address):
+                del waiting[address]
             elif find_pid(settings, process.name) is None:
                 raise_failed(settings, process, "ended while starting")
             elif time.monotonic() - begin > process.start_deadline_s:
-                raise_failed(settings, process, f"does not answer on {process.address}")
+                raise_failed(settings, process, f"does not answer on {address}")
         time.sleep(0.2 if waiting else 0)
+
+
+def is_listening(address: Address) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def raise_failed(settings: Settings, process: Process, what: str) -> None:

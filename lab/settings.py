@@ -171,9 +171,7 @@ def pods_of(count: int, network: str) -> tuple[Pod, ...]:
     )
 
 
-def settings_of(
-    pods: int, with_top: bool, environment: Mapping[str, str] = os.environ
-) -> Settings:
+def settings_of(pods: int, with_top: bool, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this command; raises LabError for a value that cannot work."""
     network = environment.get("LAB_NET", "127.77.0")
     if not network.startswith("127.") or network.count(".") != 2:

@@ -71,7 +71,8 @@ def neutron_sections(
         "notify_nova_on_port_status_changes": False,
         "notify_nova_on_port_data_changes": False,
     }
-    return shared | {"DEFAULT": default, "ml2": dict(shared["ml2"]) | {"mechanism_drivers": "lab_top"}}
+    ml2 = dict(shared["ml2"]) | {"mechanism_drivers": "lab_top"}
+    return shared | {"DEFAULT": default, "ml2": ml2}
 
 
 def tricircle_database_url(settings: Settings, passwords: Mapping[str, str]) -> str:
@@ -140,5 +141,9 @@ def tricircle_processes(settings: Settings) -> list[Process]:
 def schema_command(settings: Settings) -> list[str]:
     """The command that brings Tricircle's database to the newest schema."""
     return [
-        str(program("manage")), "--config-file", str(configuration_file(settings)), "db", "sync"
+        str(program("manage")),
+        "--config-file",
+        str(configuration_file(settings)),
+        "db",
+        "sync",
     ]

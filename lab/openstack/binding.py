@@ -106,6 +106,4 @@ def set_floating_ip_status(resource: str, event: str, trigger: Any, payload: Any
     associated = bool(state and (state.get("fixed_port_id") or state.get("port_id")))
     status = constants.FLOATINGIP_STATUS_ACTIVE if associated else constants.FLOATINGIP_STATUS_DOWN
     if router_plugin and floating_ip_id:
-        router_plugin.update_floatingip_status(
-            payload.context.elevated(), floating_ip_id, status
-        )
+        router_plugin.update_floatingip_status(payload.context.elevated(), floating_ip_id, status)

@@ -84,7 +84,7 @@ def run_member(member: dict[str, Any]) -> None:
         status = ending.code if isinstance(ending.code, int) else 1
         if isinstance(ending.code, str):
             print(ending.code, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (the log of the process must say why it ended)
         traceback.print_exc()
     finally:
         sys.stderr.flush()

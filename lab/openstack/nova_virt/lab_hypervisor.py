@@ -32,9 +32,7 @@ class LabDriver(fake.FakeDriverWithoutFakeNodes):
                 instance.name, instance.power_state, instance.uuid
             )
 
-    def snapshot(
-        self, context: Any, instance: Any, image_id: str, update_task_state: Any
-    ) -> None:
+    def snapshot(self, context: Any, instance: Any, image_id: str, update_task_state: Any) -> None:
         """Upload a few bytes as the server's disk, so that the image becomes active."""
         update_task_state(task_state=task_states.IMAGE_PENDING_UPLOAD)
         update_task_state(
