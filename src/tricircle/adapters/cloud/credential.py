@@ -158,6 +158,17 @@ def make_credential(settings: Settings) -> KeystoneCredential:
     return KeystoneCredential(settings.source, settings.gateway.token_check_timeout_s)
 
 
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options of a password credential, for oslo-config-generator."""
+    options = [
+        *loading.get_auth_common_conf_options(),
+        *loading.get_auth_plugin_conf_options("password"),
+        *loading.get_session_conf_options(),
+    ]
+    names = {option.name: option for option in options}
+    return [(SERVICE_CREDENTIAL_GROUP, list(names.values()))]
+
+
 def _load(conf: cfg.ConfigOpts, timeout_s: float) -> tuple[Any, Any]:
     """Return keystoneauth's plugin and session for [service_credential]."""
     group = SERVICE_CREDENTIAL_GROUP
