@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -41,11 +42,12 @@ _FAULTS: Mapping[int, str] = {
 
 def build_app(backend: Backend, tokens: TokenChecker, authenticate: str) -> ASGIApp:
     """Return the application; ``authenticate`` is the value of WWW-Authenticate in a 401."""
-    return Edge(build_api(backend), tokens, authenticate)
+    return Edge(build_api(), backend, tokens, authenticate)
 
 
-def build_api(backend: Backend) -> FastAPI:
-    """Return the resources without what surrounds them."""
+@functools.cache
+def build_api() -> FastAPI:
+    """Return the resources without what surrounds them; they find the backend in each request."""
     api = FastAPI(
         title="Tricircle Admin API",
         description=_DESCRIPTION,
@@ -56,7 +58,6 @@ def build_api(backend: Backend) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    api.state.backend = backend
     for kind in (TricircleError, RequestValidationError, HTTPException, Exception):
         api.add_exception_handler(kind, _handle_error)
     api.include_router(versions.router)

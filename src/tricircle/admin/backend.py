@@ -40,8 +40,8 @@ class Backend:
 
 
 def get_backend(request: Request) -> Backend:
-    """Return what the application was built with."""
-    backend = request.app.state.backend
+    """Return what the edge has put beside the request."""
+    backend = request.state.backend
     assert isinstance(backend, Backend)  # noqa: S101 - narrows the type
     return backend
 

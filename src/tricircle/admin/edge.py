@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tricircle.adapters.log import set_request_id
+from tricircle.admin.backend import Backend
 from tricircle.admin.faults import Fault, answer_fault, report
 from tricircle.core.errors import BodyTooLarge, MalformedBody, Unauthorized
 from tricircle.core.headers import Header, strip_client_headers
@@ -49,9 +50,12 @@ _OWN_HEADERS = frozenset({b"host", b"content-length"})
 class Edge:
     """The application with everything around it that every request needs."""
 
-    def __init__(self, app: ASGIApp, tokens: TokenChecker, authenticate: str) -> None:
+    def __init__(
+        self, app: ASGIApp, backend: Backend, tokens: TokenChecker, authenticate: str
+    ) -> None:
         """Wrap ``app``; ``authenticate`` is what WWW-Authenticate says to who has no token."""
-        self._app, self._tokens, self._authenticate = app, tokens, authenticate
+        self._app, self._backend = app, backend
+        self._tokens, self._authenticate = tokens, authenticate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the lifespan of the server passes untouched."""
@@ -61,6 +65,7 @@ class Edge:
         exchange = _Exchange(send, f"req-{uuid.uuid4()}", time.monotonic())
         set_request_id(exchange.request_id)
         inner = _tidy(scope)
+        inner["state"]["backend"] = self._backend
         try:
             await self._serve(inner, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the request edge

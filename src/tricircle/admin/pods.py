@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from tricircle.admin.backend import Allowed, Uses, base_url
 from tricircle.admin.paging import link_next, select_pods
@@ -64,6 +64,7 @@ async def update_pod(uses: Uses, pod: PodPath, body: PodUpdateBody) -> PodBody:
     "/{pod}",
     summary="Delete a pod",
     status_code=204,
+    response_class=Response,
     dependencies=[Depends(Allowed("pods:delete"))],
 )
 async def delete_pod(uses: Uses, pod: PodPath) -> None:

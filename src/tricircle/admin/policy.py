@@ -117,8 +117,8 @@ class EnforcedPolicy:
         """Return when ``rule`` allows the caller. Raises Forbidden."""
         if not self._enforcer.authorize(rule, {}, _credentials_of(caller)):
             raise Forbidden(
-                f"policy does not allow {rule} to be performed; it takes the role and scope "
-                "that the policy file of the Admin API names"
+                f"policy does not allow {rule} with this token; unless the policy file says "
+                "otherwise it takes the role admin, or to read the role reader on the system"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 
 from tricircle.admin.backend import Allowed, Uses
 from tricircle.admin.pods import PodPath
@@ -77,6 +77,7 @@ async def update_zone_pod(
     "/{zone}/pods/{pod}",
     summary="Take a pod out of a zone",
     status_code=204,
+    response_class=Response,
     dependencies=[Depends(Allowed("zones:delete"))],
 )
 async def delete_zone_pod(uses: Uses, zone: ZonePath, pod: PodPath) -> None:
