@@ -62,9 +62,7 @@ def compare_rules(
             surplus.append(rule.id)
         else:
             present[key] = rule.id
-    add = tuple(
-        _values(bottom.id, rule, twins) for key, rule in wanted.items() if key not in present
-    )
+    add = tuple(_values(bottom, rule, twins) for key, rule in wanted.items() if key not in present)
     return RuleChanges(add, tuple(surplus))
 
 
@@ -106,9 +104,12 @@ def _prefix(text: str | None) -> str | None:
         return text
 
 
-def _values(group_id: str, rule: Rule, twins: Mapping[str, BottomId]) -> Mapping[str, object]:
+def _values(
+    group: SecurityGroup, rule: Rule, twins: Mapping[str, BottomId]
+) -> Mapping[str, object]:
     values: dict[str, object] = {
-        "security_group_id": group_id,
+        "security_group_id": group.id,
+        "project_id": group.project_id,
         "direction": rule.direction,
         "ethertype": rule.ethertype,
     }

@@ -1,0 +1,109 @@
+"""Giving ports back."""
+
+import pytest
+
+from tests.usecases.networks_world import World
+from tricircle.core.errors import PodDead
+from tricircle.core.model import Kind, RoutingState, TopId
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_ports_that_the_gateway_made_go_with_their_server(world: World) -> None:
+    network = await world.add_network()
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    await world.delete_server(server_id)
+    assert await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    assert await world.ports("top") == []
+    assert await world.ports("pod1") == []
+    assert await world.stores.routings.list_owned(TopId(server_id)) == []
+
+
+async def test_a_port_of_the_user_is_free_again_and_can_go_to_another_pod(world: World) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    server_id, _ = await world.boot({"networks": [{"port": port["id"]}]})
+    await world.delete_server(server_id)
+    assert await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    (kept,) = await world.ports("top")
+    assert (kept["device_id"], kept["device_owner"]) == ("", "")
+    assert await world.ports("pod1") == []
+    again, _ = await world.boot({"networks": [{"port": port["id"]}]}, "pod2")
+    assert again
+
+
+async def test_nothing_goes_while_the_pod_still_has_the_server(world: World) -> None:
+    network = await world.add_network()
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    assert not await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    assert len(await world.ports("top")) == 1
+
+
+async def test_a_server_without_ports_costs_no_call(world: World) -> None:
+    world.cloud.sent.clear()
+    assert await world.release.release_server(TopId(world.ids()), world.pods["pod1"], "r")
+    assert world.cloud.sent == []
+
+
+async def test_releasing_twice_is_as_once(world: World) -> None:
+    network = await world.add_network()
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    await world.delete_server(server_id)
+    for _ in range(2):
+        assert await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+
+
+async def test_a_pod_that_does_not_answer_keeps_everything(world: World) -> None:
+    network = await world.add_network()
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    world.sim.pod("pod1").faults.down()
+    with pytest.raises(PodDead):
+        await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    assert len(await world.ports("top")) == 1
+
+
+async def test_a_port_given_to_another_server_meanwhile_is_left_to_it(world: World) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    server_id, _ = await world.boot({"networks": [{"port": port["id"]}]})
+    await world.delete_server(server_id)
+    await world.call("top", "PUT", f"/ports/{port['id']}", {"port": {"device_id": "other"}})
+    await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    (kept,) = await world.ports("top")
+    assert kept["device_id"] == "other"
+
+
+async def test_a_detached_port_is_released_once_the_server_has_let_it_go(world: World) -> None:
+    network = await world.add_network()
+    server_id, placed = await world.boot({"networks": [{"uuid": network["id"]}]})
+    port_id = TopId(placed.resolved.ports[0].port.id)
+    pod = world.pods["pod1"]
+    assert not await world.release.release_port(port_id, TopId(server_id), pod, "r")
+    (row,) = await world.stores.routings.find_routings(Kind.PORT, port_id)
+    assert row.state is RoutingState.DELETING
+    await world.call("pod1", "DELETE", f"/servers/{server_id}/os-interface/{placed.port_ids[0]}")
+    assert await world.release.release_port(port_id, TopId(server_id), pod, "r")
+    assert await world.ports("top") == []
+
+
+async def test_a_detached_port_of_the_user_stays(world: World) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    server_id, placed = await world.boot({"networks": [{"port": port["id"]}]})
+    await world.call("pod1", "DELETE", f"/servers/{server_id}/os-interface/{placed.port_ids[0]}")
+    assert await world.release.release_port(
+        TopId(port["id"]), TopId(server_id), world.pods["pod1"], "r"
+    )
+    (kept,) = await world.ports("top")
+    assert kept["device_id"] == ""
+
+
+async def test_a_port_of_another_server_is_not_released(world: World) -> None:
+    network = await world.add_network()
+    _, placed = await world.boot({"networks": [{"uuid": network["id"]}]})
+    port_id = TopId(placed.resolved.ports[0].port.id)
+    assert await world.release.release_port(port_id, TopId(world.ids()), world.pods["pod1"], "r")
+    assert len(await world.ports("top")) == 1
