@@ -128,12 +128,20 @@ def haproxy(pod: Program) -> Iterator[Program]:
 
 @contextlib.contextmanager
 def _running(name: str, command: list[str], url: str, log: Path) -> Iterator[Program]:
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as proc:
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output, env=_environment()) as proc,
+    ):
         try:
             _wait_until_open(url, proc, log)
             yield Program(name, url, proc)
         finally:
             proc.terminate()
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which bytecode is kept, as in any installation."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _wait_until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

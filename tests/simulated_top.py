@@ -7,6 +7,8 @@ checked by keystonemiddleware, and pods are asked over loopback.
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -32,6 +34,7 @@ from tricircle.wiring.compute import open_compute
 from tricircle.wiring.volume import open_volume
 
 COMPUTE_RANGE = VersionRange(Version(2, 1), Version(2, 100))
+_EMPTY = Path(tempfile.mkdtemp(), "empty.sqlite")
 VOLUME_RANGE = VersionRange(Version(3, 0), Version(3, 71))
 
 
@@ -57,15 +60,13 @@ class Top:
 
 
 @asynccontextmanager
-async def open_top(
-    folder: Path, cloud: SimulatedCloud, options: str = ""
-) -> AsyncIterator[Top]:
+async def open_top(folder: Path, cloud: SimulatedCloud, options: str = "") -> AsyncIterator[Top]:
     """Yield a top in front of all pods of ``cloud``; pod N serves zone azN."""
     cloud.token("tricircle", "service", ("admin", "service"))
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(cloud.app))
         settings = _write_settings(folder, url, options)
-        await sync_schema(settings.database.connection)
+        shutil.copy(await _empty_database(), folder / "top.sqlite")
         pods = await _register(settings, url, cloud)
         compute = await stack.enter_async_context(open_compute(settings))
         volume = await stack.enter_async_context(open_volume(settings))
@@ -109,6 +110,13 @@ def run_top(folder: Path, cloud: SimulatedCloud, options: str = "") -> Iterator[
         loop.call_soon_threadsafe(stop.set)
         thread.join(30)
         loop.close()
+
+
+async def _empty_database() -> Path:
+    """Return a SQLite file with the schema in it, made once for all tests of a run."""
+    if not _EMPTY.exists():  # noqa: ASYNC240 - a fixture, nobody waits beside it
+        await sync_schema(f"sqlite:///{_EMPTY}")
+    return _EMPTY
 
 
 async def _register(settings: Settings, url: str, cloud: SimulatedCloud) -> dict[str, Pod]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from simulated_top import Top, open_top
 
+from tests.simulated_top import Top, open_top
 from tricircle.testing.cloud import SimulatedCloud
 
 

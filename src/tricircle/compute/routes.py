@@ -82,7 +82,7 @@ _SECURITY_GROUPS = (
 _PORT = (Twin("id", Kind.PORT),)
 
 _WHOLE = ById(Kind.SERVER, whole=True, zones=(_SERVER_ZONE,), hook="server")
-_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,), hook="action")
+_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,))
 _SERVER = ById(Kind.SERVER, "server_id")
 _READ = Replicated()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from tricircle.core.errors import NotFound, PodDead, PodError, ServiceUnavailable
+from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
 from tricircle.core.model import Pod, Service
 from tricircle.core.placing import Topology
-from tricircle.core.table import ById, Create, Local, Match, Merge, Refuse, Replicated
+from tricircle.core.table import ById, Create, Local, Match, Merge, Refuse, Replicated, Table
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.creation import Creator
 from tricircle.gateway.faults import fault
@@ -40,7 +40,9 @@ class Parts:
 class Engine:
     """Answers requests that a row was found for."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, table: Table, parts: Parts) -> None:
+        """Raise ValueError when a row names steps or an answer that nobody gave."""
+        _check_names(table, parts)
         self._parts = parts
         self._forwarder, self._locator = parts.forwarder, parts.locator
 
@@ -109,8 +111,8 @@ class Engine:
         for pod in self._readable_pods(self._forwarder.service):
             try:
                 return await self._forwarder.send(pod, Outbound.of(inbound), strategy.zones)
-            except PodDead as dead:
-                error = dead
+            except PodError as failed:
+                error = failed
         raise error or ServiceUnavailable(
             "no pod can be asked; an operator adds one with the Admin API"
         )
@@ -118,6 +120,21 @@ class Engine:
     def _readable_pods(self, service: Service) -> list[Pod]:
         pods = [pod for pod in self._parts.topology().pods if service in pod.endpoints]
         return sorted(pods, key=lambda pod: (self._forwarder.cloud.is_dead(pod.id), pod.name))
+
+
+def _check_names(table: Table, parts: Parts) -> None:
+    for row in table.rows:
+        match row.strategy:
+            case ById(hook=str(name)):
+                given: Collection[str] = parts.hooks
+            case Create(hook=str(name)):
+                given = parts.creator.hooks
+            case Local(answer=name):
+                given = parts.local_answers
+            case _:
+                continue
+        if name not in given:
+            raise ValueError(f"{row.method} {row.path} needs '{name}', which this gateway lacks")
 
 
 def _refusal(match: Match, strategy: Refuse) -> Answer:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from tricircle.adapters.clock import SystemClock
+from tricircle.adapters.cloud.credential import KeystoneCredential, make_credential
 from tricircle.adapters.cloud.http import HttpCloud, make_cloud
 from tricircle.adapters.cloud.tokens import KeystoneTokens, make_tokens
-from tricircle.adapters.cloud.credential import KeystoneCredential, make_credential
 from tricircle.adapters.config import ListenSettings, Settings
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.placing import Topology
@@ -135,7 +135,7 @@ def _make_app(
     )
     return GatewayApp(
         base.profile,
-        Engine(parts),
+        Engine(base.profile.table, parts),
         tokens,
         base.topology,
         listen.public_url,
