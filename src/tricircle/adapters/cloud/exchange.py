@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from tricircle.adapters.cloud.health import PodService, PodWatch
@@ -35,18 +35,29 @@ _BAD_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _METHOD = re.compile(r"[A-Z]{1,32}")
 _NAMES_KEPT = 2048
 
+# aiohttp adds these to a request with a body unless told not to.
+_NOTHING_ADDED = ("accept", "accept-encoding", "user-agent", "content-type")
+
+Body = TypeVar("Body", bytes, bytearray)
+
+_current: ContextVar[Exchange] = ContextVar("exchange")
+"""The exchange whose request aiohttp is about to send in this task."""
+
 _names: dict[bytes, str] = {}
 """Header names that were found to be good, as text: there are few, and each is checked once."""
 
 
 class SentRequest(aiohttp.ClientRequest):
-    """aiohttp's request, that remembers whether any of it may have left."""
+    """aiohttp's request, that adds no header and tells when it begins to leave."""
 
-    started = False
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add nothing; with a body, let aiohttp know that its type is not to be guessed."""
+        if skip_auto_headers is not None:
+            super().update_auto_headers(skip_auto_headers)
 
     async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
         """Return the answer to come, once the head has been written."""
-        self.started = True
+        _current.get().note_started()
         return await super().send(conn)
 
 
@@ -68,8 +79,8 @@ class Exchange:
         "_released",
         "_request",
         "_response",
-        "_sent",
         "_service",
+        "_started",
         "_timeout_s",
         "_timer",
         "_wire",
@@ -88,7 +99,7 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.Timeout | None = None
         self._released = False
-        self._sent: aiohttp.ClientRequest | None = None
+        self._started = False
         self._response: aiohttp.ClientResponse | None = None
         self.status = 0
         self.headers: Headers = ()
@@ -98,6 +109,10 @@ class Exchange:
         self._released = True
         if self._timer is not None:
             self._timer.reschedule(self._loop.time())
+
+    def note_started(self) -> None:
+        """Remember that the request may have left, as a whole or in part."""
+        self._started = True
 
     async def __aenter__(self) -> Exchange:
         service = self._service
@@ -130,14 +145,14 @@ class Exchange:
 
     async def read(self) -> bytes:
         """Return the whole body. Raises PodMisbehaved when it is cut short or too large."""
-        size = 0
-        parts = []
+        if self._response is not None and self._response.content.is_eof():
+            # The usual case: all of it came with the head, and is one part.
+            return self._check_size(await self._read_part(self._response.content))
+        body = bytearray()
         async for part in self.chunks():
-            size += len(part)
-            if size > self._wire.max_answer_bytes:
-                raise self._misbehaved(f"sent more than {self._wire.max_answer_bytes} bytes")
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            body += part
+            self._check_size(body)
+        return bytes(body)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; the same errors as ``read``."""
@@ -145,18 +160,28 @@ class Exchange:
             raise RuntimeError("the body is there inside 'async with' only")
         content = self._response.content
         while True:
-            try:
-                # Nothing to wait for once the end has arrived: the usual case.
-                at_end = content.is_eof()
-                part = await content.readany() if at_end else await self._wait_for_part(content)
-            except (aiohttp.ClientError, OSError) as error:
-                self._raise_for(error)
+            # Nothing to wait for once the end has arrived.
+            at_end = content.is_eof()
+            part = await self._read_part(content)
             if part:
                 yield part
             elif at_end or content.at_eof():
                 return
 
-    def _make_head(self) -> tuple[URL, CIMultiDict[str]]:
+    async def _read_part(self, content: aiohttp.StreamReader) -> bytes:
+        try:
+            if content.is_eof():
+                return await content.readany()
+            return await self._wait_for_part(content)
+        except (aiohttp.ClientError, OSError) as error:
+            self._raise_for(error)
+
+    def _check_size(self, body: Body) -> Body:
+        if len(body) > self._wire.max_answer_bytes:
+            raise self._misbehaved(f"sent more than {self._wire.max_answer_bytes} bytes")
+        return body
+
+    def _make_head(self) -> tuple[URL, list[tuple[str, str]]]:
         """Return URL and headers as aiohttp takes them. Raises BadInput, never alters."""
         request = self._request
         if not _METHOD.fullmatch(request.method):
@@ -165,43 +190,39 @@ class Exchange:
             raise BadInput("the request's path or query is not percent-encoded; encode it")
         query = f"?{request.query}" if request.query else ""
         url = URL(f"{self._service.url}{request.path}{query}", encoded=True)
-        headers: CIMultiDict[str] = CIMultiDict()
+        headers = []
         for name, value in request.headers:
             if name in _NEVER_SENT:
                 continue
             try:
-                headers.add(_names.get(name) or _check_name(name), value.decode())
+                headers.append((_names.get(name) or _check_name(name), value.decode()))
             except UnicodeDecodeError:
                 raise BadInput(f"header {name.decode()} is not valid UTF-8; encode it") from None
         if _BAD_IN_VALUE.search(b"".join([value for _, value in request.headers])):
             raise BadInput("a header holds a control character; remove it")
         return url, headers
 
-    async def _wait_for_head(self, head: tuple[URL, CIMultiDict[str]]) -> aiohttp.ClientResponse:
+    async def _wait_for_head(
+        self, head: tuple[URL, list[tuple[str, str]]]
+    ) -> aiohttp.ClientResponse:
         url, headers = head
-        service = self._service
+        service, request = self._service, self._request
+        _current.set(self)
         service.start_waiting(self, self._wire.watch.now_s())
         try:
             async with asyncio.timeout(self._timeout_s) as self._timer:
                 return await self._wire.session.request(
-                    self._request.method,
+                    request.method,
                     url,
                     headers=headers,
-                    data=self._request.body or None,
+                    data=request.body or None,
+                    skip_auto_headers=_NOTHING_ADDED if request.body else None,
                     allow_redirects=False,
                     ssl=service.tls,
-                    middlewares=(self._remember,),
                 )
         finally:
             self._timer = None
             service.stop_waiting(self)
-
-    async def _remember(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        """Keep the request, which knows how far it came, and pass it on."""
-        self._sent = request
-        return await handler(request)
 
     async def _wait_for_part(self, content: aiohttp.StreamReader) -> bytes:
         service = self._service
@@ -237,9 +258,6 @@ class Exchange:
     def _has_body(self, response: aiohttp.ClientResponse) -> bool:
         return self._request.method != "HEAD" and response.status not in (204, 304)
 
-    def _may_have_acted(self) -> bool:
-        return isinstance(self._sent, SentRequest) and self._sent.started
-
     def _raise_for(self, error: Exception) -> NoReturn:
         """Raise what a failure of aiohttp means to those who asked."""
         if isinstance(error.__cause__, TricircleError):
@@ -274,7 +292,7 @@ class Exchange:
         raise found from error
 
     def _lost(self, what: str) -> TricircleError:
-        if not self._may_have_acted():
+        if not self._started:
             return self._dead(what)
         self._service.counters.timeouts += 1
         return PodTimeout(

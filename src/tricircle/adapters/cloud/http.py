@@ -19,9 +19,6 @@ from tricircle.interfaces.cloud import PodRequest
 # close an idle connection before the pod does, in the middle of our next request.
 _KEEPALIVE_S = 4.0
 
-# aiohttp adds these by itself unless told not to.
-_NOTHING_ADDED = ("accept", "accept-encoding", "user-agent", "content-type")
-
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
@@ -67,8 +64,14 @@ class HttpCloud:
         self._strangers: dict[tuple[PodId, str], PodService] = {}
         self._watch = PodWatch(self._probe, rhythm, SystemClock())
         # Probes never wait for a pooled connection, and prove that new ones are taken.
-        self._probe_session = _make_session(limits, 0, force_close=True)
-        session = _make_session(limits, limits.connections_per_pod, force_close=False)
+        probing = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._probe_session = _make_session(limits, probing, aiohttp.ClientRequest)
+        pool = aiohttp.TCPConnector(
+            limit=0,
+            limit_per_host=limits.connections_per_pod,
+            keepalive_timeout=_KEEPALIVE_S,
+        )
+        session = _make_session(limits, pool, SentRequest)
         self._wire = Wire(session, self._watch, limits.max_answer_bytes)
 
     def start(self) -> None:
@@ -168,18 +171,12 @@ def make_cloud(settings: GatewaySettings, probed: Service) -> HttpCloud:
 
 
 def _make_session(
-    limits: HttpLimits, connections_per_host: int, *, force_close: bool
+    limits: HttpLimits, connector: aiohttp.TCPConnector, request: type[aiohttp.ClientRequest]
 ) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=0,
-        limit_per_host=connections_per_host,
-        **({"force_close": True} if force_close else {"keepalive_timeout": _KEEPALIVE_S}),
-    )
     return aiohttp.ClientSession(
         connector=connector,
+        request_class=request,
         cookie_jar=aiohttp.DummyCookieJar(),
-        request_class=SentRequest,
-        skip_auto_headers=_NOTHING_ADDED,
         auto_decompress=False,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_timeout_s),
         max_line_size=limits.max_header_bytes,
