@@ -107,7 +107,8 @@ class MariaDb:
             "--skip-name-resolve",
             "--innodb-log-file-size=16M",
             "--innodb-buffer-pool-size=64M",
-            "--innodb-flush-log-at-trx-commit=0",
+            # written but not synchronised: kept when the server dies, not the machine
+            "--innodb-flush-log-at-trx-commit=2",
             "--innodb-flush-method=nosync",
             "--innodb-doublewrite=0",
             "--performance-schema=OFF",
@@ -163,7 +164,6 @@ class PostgreSql:
             "listen_addresses": ADDRESS,
             "unix_socket_directories": str(folder),
             "fsync": "off",
-            "synchronous_commit": "off",
             "full_page_writes": "off",
             "max_connections": "200",
             "shared_buffers": "64MB",

@@ -89,17 +89,17 @@ def classify(error: DBAPIError) -> Failure:
     if error.connection_invalidated:
         return Failure.TRANSIENT
     origin = error.orig
-    state = getattr(origin, "sqlstate", None)
-    if isinstance(state, str):
-        return _classify_sqlstate(state)
+    # MySQL's first: its driver gives a SQLSTATE too, which says less
+    code = origin.args[0] if origin is not None and origin.args else None
+    if isinstance(code, int):
+        wrong = Failure.BAD_VALUE if isinstance(error, DataError) else Failure.AWAY
+        return _MYSQL.get(code, wrong)
     code = getattr(origin, "sqlite_errorcode", None)
     if isinstance(code, int):
         missing = "no such table" in str(origin) or "no such column" in str(origin)
         return Failure.NO_SCHEMA if missing else _SQLITE.get(code & 0xFF, Failure.AWAY)
-    code = origin.args[0] if origin is not None and origin.args else None
-    if isinstance(code, int) and code in _MYSQL:
-        return _MYSQL[code]
-    return Failure.BAD_VALUE if isinstance(error, DataError) else Failure.AWAY
+    state = getattr(origin, "sqlstate", None)
+    return _classify_sqlstate(state) if isinstance(state, str) else Failure.AWAY
 
 
 def as_error(failure: Failure) -> TricircleError:

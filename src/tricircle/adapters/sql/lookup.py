@@ -16,6 +16,7 @@ from typing import Protocol, cast
 from sqlalchemy import Select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.util import greenlet_spawn
 
 from tricircle.adapters.sql.database import Database
 from tricircle.adapters.sql.failures import Failure, as_error
@@ -69,7 +70,8 @@ class Lookup:
             # cancelled or failed half-way: nobody knows what it would answer next
             borrowed.invalidate()
             raise
-        borrowed.close()
+        # closing really closes a connection that the pool has no room for
+        await greenlet_spawn(borrowed.close)
         return rows
 
 
