@@ -56,6 +56,7 @@ def wanted_addresses(settings: Settings) -> list[tuple[str, Address]]:
         ("rabbitmq", settings.rabbitmq),
         ("rabbitmq", settings.rabbitmq_distribution),
         ("epmd", settings.epmd),
+        ("epmd", Address("127.0.0.1", settings.epmd.port)),
     ]
     if uses_postgresql(settings):
         engines_too.append(("postgresql", settings.postgresql))

@@ -21,6 +21,7 @@ from lab.settings import LabError, Settings
 SHARED = "shared"
 POSTGRESQL_PROGRAMS = "usr/lib/postgresql/*/bin"
 POSTGRESQL_DEADLINE_S = 30
+MARIADB_DEADLINE_S = 60
 
 
 def system_command(name: str) -> str:
@@ -118,6 +119,19 @@ def run_sql(settings: Settings, statements: str, database: str = "") -> str:
     if done.returncode:
         raise LabError(f"MariaDB refused: {done.stderr.strip()}")
     return done.stdout
+
+
+def wait_for_account(settings: Settings) -> None:
+    """Wait until the lab's account may log in: a new server makes it after it listens."""
+    give_up = time.monotonic() + MARIADB_DEADLINE_S
+    while True:
+        try:
+            run_sql(settings, "SELECT 1;")
+            return
+        except LabError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.2)
 
 
 def create_databases(settings: Settings, names: Iterable[str]) -> None:

@@ -75,7 +75,7 @@ def start_new_mariadb(settings: Settings, passwords: Mapping[str, str]) -> None:
         command = (*process.command, f"--init-file={accounts}")
         started = replace(process, command=command)
         processes.start(settings, [started])
-        processes.wait_for(settings, [started])
+        engines.wait_for_account(settings)
         accounts.unlink()
 
 

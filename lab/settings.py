@@ -7,6 +7,7 @@ environment; no other module reads an environment variable of ours.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ TOP_RELEASE = "2026.2"
 POD_RELEASES = ("2026.2", "2025.1")
 TOP_DATABASES = ("mariadb", "postgresql", "sqlite")
 MAX_PODS = 90
+BYTE = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+LOOPBACK_NET = re.compile(rf"127\.{BYTE}\.{BYTE}")
 
 
 class LabError(Exception):
@@ -105,11 +108,18 @@ class Settings:
 
     @property
     def epmd(self) -> Address:
-        return Address(self.shared_host, 4370)
+        """Erlang's port mapper; it also takes the port on 127.0.0.1, so each net has its own."""
+        return Address(self.shared_host, 20_000 + self._net_number)
 
     @property
     def rabbitmq_distribution(self) -> Address:
-        return Address(self.shared_host, 25672)
+        """RabbitMQ refuses a port for other nodes that is in use on any address."""
+        return Address(self.shared_host, 30_000 + self._net_number)
+
+    @property
+    def _net_number(self) -> int:
+        _loopback, second, third = map(int, self.network.split("."))
+        return (second * 256 + third) % 2_000
 
     @property
     def glance(self) -> Address:
@@ -174,8 +184,8 @@ def pods_of(count: int, network: str) -> tuple[Pod, ...]:
 def settings_of(pods: int, with_top: bool, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this command; raises LabError for a value that cannot work."""
     network = environment.get("LAB_NET", "127.77.0")
-    if not network.startswith("127.") or network.count(".") != 2:
-        raise LabError(f"LAB_NET must be three numbers of a loopback net, not {network!r}")
+    if not LOOPBACK_NET.fullmatch(network):
+        raise LabError(f"LAB_NET must be like 127.77.0, part of the loopback net, not {network!r}")
     database = environment.get("TOP_DB", "mariadb")
     if database not in TOP_DATABASES:
         raise LabError(f"TOP_DB must be one of {', '.join(TOP_DATABASES)}, not {database!r}")
