@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from tricircle.adapters.cloud.credential import KeystoneCredential, make_credential
 from tricircle.adapters.cloud.health import Rhythm
 from tricircle.adapters.cloud.http import HttpCloud
+from tricircle.adapters.config import load_settings
 from tricircle.core.errors import BadInput, Conflict, Duplicate, NotFound, PodInUse
 from tricircle.core.model import (
     Endpoint,
@@ -40,22 +44,17 @@ from tricircle.testing.store import MemoryStores
 from tricircle.usecases import pods as usecases
 from tricircle.usecases.pods import NewPod, PodChange, RegionCheck
 
+_CONFIG = """
+[service_credential]
+auth_type = password
+auth_url = {url}/identity
+username = tricircle
+password = secret
+project_name = service
+user_domain_id = default
+project_domain_id = default
+"""
 REQUIRED = (Service.COMPUTE, Service.VOLUME, Service.NETWORK)
-
-
-@dataclass
-class CatalogueOf:
-    """The catalogue of a simulated cloud."""
-
-    cloud: SimulatedCloud
-    root: str
-
-    async def get_endpoints(self, region: str) -> Mapping[Service, str]:
-        """Return the public URLs of a region's services."""
-        if region not in self.cloud.catalogue.regions:
-            raise NotFound(f"region '{region}' is not known")
-        urls = {s: self.cloud.catalogue.find_url(region, s, self.root) for s in Service}
-        return {service: url for service, url in urls.items() if url is not None}
 
 
 @dataclass
@@ -64,7 +63,7 @@ class World:
 
     cloud: SimulatedCloud
     root: str
-    http: HttpCloud
+    credential: KeystoneCredential
     stores: MemoryStores = field(default_factory=MemoryStores)
     ids: Callable[[], str] = field(
         default_factory=lambda: map("pod-{}".format, itertools.count(1)).__next__
@@ -72,8 +71,7 @@ class World:
 
     def check(self, timeout_s: float = 5.0) -> RegionCheck:
         """Return a check of regions of the cloud."""
-        catalogue = CatalogueOf(self.cloud, self.root)
-        return RegionCheck(catalogue, self.http, self.cloud.top_region, timeout_s)
+        return RegionCheck(self.credential, _open_cloud, self.cloud.top_region, timeout_s)
 
     async def add(self, name: str, region: str | None = None, timeout_s: float = 5.0) -> Pod:
         """Add a pod, of the region of its name unless another is given."""
@@ -86,15 +84,26 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A cloud of two pods, served over HTTP."""
     cloud = SimulatedCloud()
-    http = HttpCloud(Service.COMPUTE, Rhythm())
     async with serve(cloud.app) as root:
-        yield World(cloud, root, http)
+        config = tmp_path / "tricircle.conf"
+        config.write_text(_CONFIG.format(url=root))
+        credential = make_credential(load_settings("tricircle-api", files=[str(config)]))
+        yield World(cloud, root, credential)
+        credential.close()
         for pod in cloud.pods.values():
             pod.faults.clear()
-    await http.close()
+
+
+@contextlib.asynccontextmanager
+async def _open_cloud(_pod: Pod) -> AsyncIterator[HttpCloud]:
+    http = HttpCloud(Service.COMPUTE, Rhythm())
+    try:
+        yield http
+    finally:
+        await http.close()
 
 
 async def test_a_pod_is_kept_with_its_endpoints_and_what_they_speak(world: World) -> None:

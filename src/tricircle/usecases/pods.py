@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,30 +61,33 @@ class PodChange:
 class RegionCheck:
     """Finds out whether a region of Keystone's catalogue can be a pod.
 
-    ``own_region`` is the region the top itself is in. ``timeout_s`` bounds the
-    whole check of one service; all services are asked at once.
+    ``open_cloud`` gives a way to ask one pod, which need not be kept yet, and which
+    trusts what that pod's region is to be trusted with. ``own_region`` is the region
+    the top itself is in. ``timeout_s`` bounds the whole check of one service; all
+    services are asked at once.
     """
 
     catalogue: Catalogue
-    cloud: Cloud
+    open_cloud: Callable[[Pod], AbstractAsyncContextManager[Cloud]]
     own_region: str
     timeout_s: float
 
-    async def read_endpoints(self, pod_id: PodId, region: str) -> Mapping[Service, Endpoint]:
-        """Return the endpoints of a region, each of which has answered just now.
+    async def read_endpoints(self, pod: Pod) -> Mapping[Service, Endpoint]:
+        """Return the endpoints of a pod's region, each of which has answered just now.
 
         Raises BadInput for a region that Keystone does not know, that is the top's
         own or lacks a service; Conflict naming every endpoint that did not answer
         as it should.
         """
-        urls = await self._read_catalogue(region)
-        outcomes = await fan_out(
-            {
-                service: partial(self._read_endpoint, pod_id, service, url)
-                for service, url in urls.items()
-            },
-            timeout_s=self.timeout_s,
-        )
+        urls = await self._read_catalogue(pod.region)
+        async with self.open_cloud(pod) as cloud:
+            outcomes = await fan_out(
+                {
+                    service: partial(self._read_endpoint, cloud, pod.id, service, url)
+                    for service, url in urls.items()
+                },
+                timeout_s=self.timeout_s,
+            )
         failures = [
             f"the {service} endpoint {urls[service].versioned} {outcome.reason}"
             for service, outcome in outcomes.items()
@@ -91,7 +95,7 @@ class RegionCheck:
         ]
         if failures:
             raise Conflict(
-                f"region '{region}' cannot be used: {'; '.join(failures)}; "
+                f"region '{pod.region}' cannot be used: {'; '.join(failures)}; "
                 "make the endpoints answer, or correct them with 'openstack endpoint set'"
             )
         return {
@@ -125,12 +129,14 @@ class RegionCheck:
             if service in urls
         }
 
-    async def _read_endpoint(self, pod_id: PodId, service: Service, url: CatalogueUrl) -> Endpoint:
+    async def _read_endpoint(
+        self, cloud: Cloud, pod_id: PodId, service: Service, url: CatalogueUrl
+    ) -> Endpoint:
         """Return the endpoint as it will be kept. Raises Conflict with the reason if it cannot."""
         reasons = []
         for place in endpoints.list_document_urls(service, url):
             try:
-                body = await self._read_document(pod_id, Endpoint(service, place))
+                body = await self._read_document(cloud, pod_id, Endpoint(service, place))
                 versions = endpoints.read_version_document(body)
             except (BadInput, PodError) as error:
                 reasons.append(_explain(error))
@@ -141,13 +147,13 @@ class RegionCheck:
             reasons.append("lists no version of the API that can be used")
         raise Conflict(" and its root ".join(reasons))
 
-    async def _read_document(self, pod_id: PodId, endpoint: Endpoint) -> bytes:
+    async def _read_document(self, cloud: Cloud, pod_id: PodId, endpoint: Endpoint) -> bytes:
         """Return the body a service answers at a URL, asked without any token.
 
         Raises PodError when there is none, BadInput for another status.
         """
         request = PodRequest("GET", "/", headers=_DOCUMENT_HEADERS)
-        async with self.cloud.send(pod_id, endpoint, request, self.timeout_s) as answer:
+        async with cloud.send(pod_id, endpoint, request, self.timeout_s) as answer:
             if answer.status not in _DOCUMENT_STATUSES:
                 raise BadInput(f"answered with status {answer.status}")
             body = b""
@@ -204,7 +210,7 @@ async def add_pod(
     names = [PodName(pod.id, pod.name, pod.region) for pod in pods]
     if conflict := find_pod_conflict(wanted, names):
         raise conflict
-    found = await check.read_endpoints(wanted.id, wanted.region)
+    found = await check.read_endpoints(wanted)
     _refuse_shared(await store.list_pods(), wanted.id, found)
     pod = await store.add_pod(dataclasses.replace(wanted, endpoints=found))
     log.info("pod added", extra={"pod": pod.name, "pod_id": pod.id, "region": pod.region})
@@ -243,12 +249,11 @@ async def refresh_pod(store: PodStore, check: RegionCheck, key: str) -> Pod:
 
     Raises what ``RegionCheck.read_endpoints`` does; then the pod is as it was.
     """
-    pod_id = (pod := await get_pod(store, key)).id
-    found = await check.read_endpoints(pod_id, pod.region)
-    pods = await store.list_pods()
-    _refuse_shared(pods, pod_id, found)
+    pod = await get_pod(store, key)
+    found = await check.read_endpoints(pod)
+    _refuse_shared(await store.list_pods(), pod.id, found)
     # Read again: the pod may have been changed while its services were asked.
-    current = await get_pod(store, pod_id)
+    current = await store.get_pod(pod.id)
     kept = await store.update_pod(dataclasses.replace(current, endpoints=found))
     log.info("pod refreshed", extra={"pod": kept.name, "pod_id": kept.id})
     return kept

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import cast
 
 from oslo_config import cfg
@@ -24,7 +26,9 @@ from tricircle.admin.app import build_app
 from tricircle.admin.backend import Backend
 from tricircle.admin.policy import EnforcedPolicy, list_rules
 from tricircle.core.errors import ServiceUnavailable
+from tricircle.core.model import Pod
 from tricircle.core.model import Service as PodService
+from tricircle.interfaces.cloud import Cloud
 from tricircle.usecases.pods import RegionCheck
 from tricircle.wiring.serving import Application, Service, read_arguments, serve
 
@@ -69,9 +73,6 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
             ),
         )
         stack.push_async_callback(database.close)
-        # Not started: it knows no pods, so that each question is really asked.
-        cloud = make_cloud(settings.gateway, PodService.COMPUTE)
-        stack.push_async_callback(cloud.close)
         credential = make_credential(settings)
         stack.callback(credential.close)
         tokens = make_tokens(settings, SERVICE_TYPE)
@@ -83,13 +84,33 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
             routings=stores.routings,
             upkeep=stores.upkeep,
             nodes=stores.nodes,
-            check=RegionCheck(credential, cloud, settings.top.region_name, CHECK_TIMEOUT_S),
+            check=RegionCheck(
+                credential,
+                partial(_open_cloud, settings),
+                settings.top.region_name,
+                CHECK_TIMEOUT_S,
+            ),
             policy=load_policy(settings),
             new_id=lambda: str(uuid.uuid4()),
             public_url=settings.api.public_url,
         )
         # The same protocol in two spellings: the framework's and uvicorn's.
         yield cast("Application", build_app(backend, tokens, tokens.challenge))
+
+
+@contextlib.asynccontextmanager
+async def _open_cloud(settings: Settings, pod: Pod) -> AsyncIterator[Cloud]:
+    """Yield a cloud of one pod, for one check.
+
+    It knows the pod's region, for its CA file, but no endpoint, so that nothing is
+    taken for dead without having been asked.
+    """
+    cloud = make_cloud(settings.gateway, PodService.COMPUTE)
+    cloud.update_pods((dataclasses.replace(pod, endpoints={}),))
+    try:
+        yield cloud
+    finally:
+        await cloud.close()
 
 
 def load_policy(settings: Settings) -> EnforcedPolicy:
