@@ -6,8 +6,9 @@ import pytest
 from oslo_config import cfg
 from oslo_policy import policy
 
+from tricircle.adapters.config import ConfigError
 from tricircle.admin.policy import EnforcedPolicy, list_rules
-from tricircle.core.errors import Forbidden
+from tricircle.core.errors import Forbidden, ServiceUnavailable
 from tricircle.core.model import Caller, ProjectId, UserId
 
 READS = (
@@ -121,6 +122,38 @@ def test_a_policy_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
 
     (tmp_path / "policy.yaml").write_text('"tricircle:pods:list": "rule:tricircle:admin"\n')
 
+    rules.require("tricircle:pods:list", ADMIN)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        '"tricircle:pods:list": "rule:nothing"',
+        '"tricircle:admin": "rule:tricircle:admin"',
+        "a: [",
+        "- x",
+    ],
+    ids=["unknown rule", "rule of itself", "no YAML", "no mapping"],
+)
+def test_a_policy_file_that_cannot_be_used_is_found_at_start(tmp_path: Path, file: str) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)policy file cannot be used: .*policy.yaml.sample"):
+        enforced(tmp_path, file).check_file()
+
+
+def test_no_policy_file_is_as_good_as_a_good_one(tmp_path: Path) -> None:
+    enforced(tmp_path).check_file()
+    enforced(tmp_path, '"tricircle:pods:list": "role:operator"').check_file()
+
+
+def test_nobody_gets_in_while_the_policy_file_is_broken(tmp_path: Path) -> None:
+    rules = enforced(tmp_path)
+    rules.require("tricircle:pods:list", ADMIN)
+
+    (tmp_path / "policy.yaml").write_text("a: [")
+    with pytest.raises(ServiceUnavailable, match="policy file"):
+        rules.require("tricircle:pods:list", ADMIN)
+
+    (tmp_path / "policy.yaml").write_text("{}")
     rules.require("tricircle:pods:list", ADMIN)
 
 

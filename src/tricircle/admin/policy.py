@@ -7,19 +7,26 @@ project. An operator may say otherwise in a policy file.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
 from oslo_policy import policy
 
-from tricircle.core.errors import Forbidden
+from tricircle.adapters.config import ConfigError
+from tricircle.core.errors import Forbidden, ServiceUnavailable
 from tricircle.core.model import Caller
+
+log = logging.getLogger(__name__)
 
 ADMIN = "tricircle:admin"
 READER = "tricircle:admin_or_system_reader"
 
 # A domain's administrator is refused by scope: the pods belong to no domain.
 _SCOPES = ["system", "project"]
+
+# What oslo.policy raises for a file that is not YAML, or YAML of another shape.
+_BAD_FILE = (ValueError, AttributeError)
 
 _BASE_RULES = (
     policy.RuleDefault(
@@ -110,12 +117,26 @@ class EnforcedPolicy:
         self._enforcer = enforcer
 
     def check_file(self) -> None:
-        """Read the policy file now. Raises for one that cannot be used."""
-        self._enforcer.load_rules()
+        """Return when the policy file is there and good, or not there. Raises ConfigError."""
+        try:
+            self._enforcer.load_rules()
+            self._enforcer.check_rules(raise_on_violation=True)
+        except (*_BAD_FILE, policy.InvalidDefinitionError) as error:
+            raise ConfigError(
+                f"the policy file cannot be used: {error}; see etc/policy.yaml.sample"
+            ) from error
 
     def require(self, rule: str, caller: Caller) -> None:
-        """Return when ``rule`` allows the caller. Raises Forbidden."""
-        if not self._enforcer.authorize(rule, {}, _credentials_of(caller)):
+        """Return when ``rule`` allows the caller. Raises Forbidden, ServiceUnavailable."""
+        try:
+            allowed = self._enforcer.authorize(rule, {}, _credentials_of(caller))
+        except _BAD_FILE as error:
+            # It was changed since the program started; nobody gets in until it is good.
+            log.error("policy file cannot be used", extra={"reason": str(error)})
+            raise ServiceUnavailable(
+                "the policy file cannot be used; an operator must look at the log"
+            ) from error
+        if not allowed:
             raise Forbidden(
                 f"policy does not allow {rule} with this token; unless the policy file says "
                 "otherwise it takes the role admin, or to read the role reader on the system"
