@@ -263,10 +263,14 @@ class Exchange:
         if isinstance(error.__cause__, TricircleError):
             raise error.__cause__  # the request's own body could not be read
         match error:
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+                self._service.counters.connect_errors += 1
+                self._wire.watch.note_refused(self._service)
+                found: TricircleError = self._dead("has a certificate that is not trusted")
             case aiohttp.ClientConnectorError():
                 self._service.counters.connect_errors += 1
                 self._wire.watch.note_refused(self._service)
-                found: TricircleError = self._dead("does not accept connections")
+                found = self._dead("does not accept connections")
             case aiohttp.ConnectionTimeoutError():
                 found = self._dead("gave no connection in time")
             case TimeoutError() if self._released:
