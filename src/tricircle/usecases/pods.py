@@ -138,8 +138,11 @@ class RegionCheck:
             try:
                 body = await self._read_document(cloud, pod_id, Endpoint(service, place))
                 versions = endpoints.read_version_document(body)
-            except (BadInput, PodError) as error:
-                reasons.append(_explain(error))
+            except PodError as error:
+                # Its root is on the same host: it would only say the same again.
+                raise Conflict(_explain(error)) from error
+            except BadInput as error:
+                reasons.append(str(error))
                 continue
             endpoint = endpoints.choose_endpoint(service, url, versions)
             if endpoint is not None:
@@ -164,18 +167,16 @@ class RegionCheck:
             return body
 
 
-def _explain(error: BadInput | PodError) -> str:
-    """Return why an endpoint did not answer; the name of the pod is not known yet."""
+def _explain(error: PodError) -> str:
+    """Return why an endpoint did not answer, as words that follow its URL."""
     detail = f" ({error.__cause__})" if error.__cause__ else ""
     match error:
         case PodDead():
             return f"cannot be reached{detail}"
         case PodTimeout():
             return "did not answer in time"
-        case PodError():
-            return f"did not answer in usable HTTP{detail}"
         case _:
-            return str(error)
+            return f"did not answer in usable HTTP{detail}"
 
 
 async def get_pod(store: PodStore, key: str) -> Pod:
