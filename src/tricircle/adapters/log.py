@@ -34,16 +34,17 @@ _NOT_FACTS = frozenset(logging.makeLogRecord({}).__dict__) | {
 }  # fmt: skip
 _OSLO_FACTS = frozenset({"project", "version"})
 
-# Libraries that tell about each request what we tell in one line, or print bodies.
-_QUIET = {
-    "aiosqlite": logging.WARNING,
-    "asyncio": logging.WARNING,
-    "keystoneauth": logging.WARNING,
-    "keystonemiddleware": logging.WARNING,
-    "sqlalchemy": logging.WARNING,
-    "urllib3": logging.WARNING,
-    "uvicorn": logging.WARNING,
-}
+# Libraries that tell about each request what we tell in one line, or print bodies; an
+# operator's default_log_levels replaces this.
+_QUIET = [
+    "aiosqlite=WARNING",
+    "asyncio=WARNING",
+    "keystoneauth=WARNING",
+    "keystonemiddleware=ERROR",
+    "sqlalchemy=WARNING",
+    "urllib3=WARNING",
+    "uvicorn=WARNING",
+]
 
 _HINT = re.compile(r"gAAAA|eyJ|token|passw|secret|pass\b|auth|credential|://[^/\s]*@", re.I)
 _TOKEN = re.compile(r"gAAAA[\w=%-]{16,}|eyJ[\w=-]{8,}\.[\w=-]{8,}\.[\w=-]{8,}")
@@ -68,14 +69,11 @@ def get_request_id() -> str:
 def setup_logging(settings: Settings, program: str) -> None:
     """Send the logs of this process where the options say, in our form."""
     conf = settings.source
-    oslo_log.set_defaults(default_log_levels=[])
+    conf.set_default("default_log_levels", _QUIET)
     oslo_log.setup(conf, program, version=_find_version())
     formatter = make_formatter(conf)
     for handler in logging.getLogger().handlers:
         handler.setFormatter(formatter)
-    if not conf.debug:
-        for name, level in _QUIET.items():
-            logging.getLogger(name).setLevel(level)
 
 
 def make_formatter(conf: cfg.ConfigOpts) -> logging.Formatter:

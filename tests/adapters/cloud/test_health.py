@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -242,11 +243,12 @@ class Probed:
         self.count = 0
         self.answer: bool | None = True
         self.refuses = False
+        self.errno: int | None = None
 
     async def __call__(self, service: PodService) -> bool:
         self.count += 1
         if self.refuses:
-            raise ConnectionRefusedError
+            raise OSError(self.errno, "no connection")
         if self.answer is None:
             await asyncio.Event().wait()
         return bool(self.answer)
@@ -373,3 +375,12 @@ async def test_a_service_that_is_gone_is_probed_no_more(stage: Stage) -> None:
     stage.watch.replace_services([])
     await stage.clock.advance(20)
     assert stage.probed.count == 1
+
+
+@pytest.mark.parametrize(("number", "dead"), [(errno.ECONNREFUSED, True), (errno.EMFILE, False)])
+async def test_want_of_sockets_here_does_not_make_a_pod_dead(
+    stage: Stage, number: int, dead: bool
+) -> None:
+    stage.probed.refuses, stage.probed.errno = True, number
+    await stage.clock.advance(7)
+    assert stage.service.dead is dead

@@ -458,6 +458,22 @@ async def test_a_get_on_a_connection_the_pod_gave_up_is_sent_once_more(
     assert (pod.connections, len(pod.heads)) == (2, 3)
 
 
+async def test_a_streamed_body_is_never_sent_again(cloud: HttpCloud, start_pod: StartPod) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await pod.read_head(reader)
+        writer.write(OK)
+        await pod.read_head(reader)  # and closes, without an answer
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"once"
+
+    pod = await start_pod(answer)
+    await ask(cloud, pod)
+    with pytest.raises(PodTimeout):
+        await ask(cloud, pod, PodRequest("PUT", "/images", body=body()))
+    assert len(pod.heads) == 2
+
+
 async def test_a_get_is_sent_no_more_than_twice(cloud: HttpCloud, start_pod: StartPod) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await pod.read_head(reader)

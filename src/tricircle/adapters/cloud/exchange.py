@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 import aiohttp
 from yarl import URL
 
-from tricircle.adapters.cloud.health import PodService, PodWatch
+from tricircle.adapters.cloud.health import PodService, PodWatch, is_ours
 from tricircle.core.errors import (
     BadInput,
     PodDead,
@@ -267,6 +267,8 @@ class Exchange:
                 self._service.counters.connect_errors += 1
                 self._wire.watch.note_refused(self._service)
                 found: TricircleError = self._dead("has a certificate that is not trusted")
+            case aiohttp.ClientConnectorError() if is_ours(error):
+                found = self._dead("cannot be connected to for want of sockets or memory here")
             case aiohttp.ClientConnectorError():
                 self._service.counters.connect_errors += 1
                 self._wire.watch.note_refused(self._service)

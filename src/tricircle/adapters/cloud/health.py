@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import errno
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
@@ -26,9 +27,12 @@ from tricircle.interfaces.clock import Clock
 
 _LOG = logging.getLogger(__name__)
 
+_OUR_ERRORS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL}
+)
 _JITTER = 0.2
 _SILENCES_PER_DEADLINE = 4
-_TICKS_PER_DEADLINE = 20
+_TICKS_PER_DEADLINE = 8
 
 
 class Waiter(Protocol):
@@ -135,6 +139,11 @@ def find_silence(service: PodService) -> float | None:
     return None if oldest_s is None else max(oldest_s, service.heard_s)
 
 
+def is_ours(error: OSError) -> bool:
+    """Tell whether a connection failed for want of something here: no sign of a dead pod."""
+    return error.errno in _OUR_ERRORS
+
+
 class PodWatch:
     """Probes the services of all pods and keeps who is dead."""
 
@@ -232,7 +241,10 @@ class PodWatch:
         started_s = self._clock.now_s()
         try:
             alive = await self._ask(service, allowed_s)
-        except OSError:
+        except OSError as error:
+            if is_ours(error):
+                service.next_probe_s = self._clock.now_s() + self._vary(self._rhythm.interval_s)
+                return
             service.counters.failed_probes += 1
             self._note_failure(service, "refused")
             return
