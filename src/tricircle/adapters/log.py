@@ -46,7 +46,9 @@ _QUIET = [
     "uvicorn=WARNING",
 ]
 
-_HINT = re.compile(r"gAAAA|eyJ|token|passw|secret|pass\b|auth|credential|://[^/\s]*@", re.I)
+# What every secret has near it, in lower case: most lines have none of these, and
+# looking for them is all that happens to such a line.
+_HINTS = ("gaaaa", "eyj", "token", "pass", "secret", "auth", "credential", "key", "://")
 _TOKEN = re.compile(r"gAAAA[\w=%-]{16,}|eyJ[\w=-]{8,}\.[\w=-]{8,}\.[\w=-]{8,}")
 _TOKEN_HEADER = re.compile(
     r"(x[-_](?:auth|service|subject|storage)[-_]token[\"']?\s*[:=,]\s*b?[\"']?)[^\s\"',)}\]]+", re.I
@@ -91,7 +93,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         facts = find_facts(record)
-        line = logging.makeLogRecord({**record.__dict__, **_EMPTY_FIELDS})
+        line = logging.LogRecord.__new__(logging.LogRecord)  # a copy; other handlers have theirs
+        line.__dict__ = {**record.__dict__, **_EMPTY_FIELDS}
         line.request_id = record.__dict__.get("request_id") or _request_id.get()
         line.msg = " ".join(
             [
@@ -120,7 +123,7 @@ class JsonFormatter(logging.Formatter):
         line.extra_keys = []
         text = self._inner.format(line)
         # Word by word: in the document quotes are escaped, and secrets hide behind that.
-        return json.dumps(_scrub_values(json.loads(text))) if _HINT.search(text) else text
+        return json.dumps(_scrub_values(json.loads(text))) if _may_hold_secret(text) else text
 
 
 def find_facts(record: logging.LogRecord) -> dict[str, Any]:
@@ -135,13 +138,18 @@ def scrub(text: str) -> str:
 
     The last line of defence: whoever logs a secret is wrong already.
     """
-    if not _HINT.search(text):
+    if not _may_hold_secret(text):
         return text
     text = _TOKEN.sub(_MASK, text)
     text = _TOKEN_HEADER.sub(rf"\g<1>{_MASK}", text)
     text = _AUTHORIZATION.sub(rf"\g<1>{_MASK}", text)
     text = _URL_PASSWORD.sub(rf"\g<1>{_MASK}\g<2>", text)
     return str(strutils.mask_password(text, secret=_MASK))
+
+
+def _may_hold_secret(text: str) -> bool:
+    lowered = text.lower()
+    return any(hint in lowered for hint in _HINTS)
 
 
 def _scrub_values(value: object) -> object:
@@ -164,10 +172,11 @@ _EMPTY_FIELDS = dict.fromkeys(
 
 def _show(value: object) -> str:
     """Return ``value`` as one word, quoted and escaped where it is not one."""
-    text = scrub(str(value))
+    text = str(value)
     if text and text.isprintable() and not _NEEDS_QUOTES.search(text):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    # Behind escaped quotes a secret would not be found in the line.
+    return json.dumps(scrub(text), ensure_ascii=False)
 
 
 _NEEDS_QUOTES = re.compile(r'[\s"=]')
