@@ -433,6 +433,21 @@ async def test_the_default_group_is_the_pods_own_with_the_tops_rules(world: Worl
     }
 
 
+async def test_a_default_group_made_anew_at_the_top_takes_the_place_of_the_former(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    await world.boot({"networks": [{"uuid": network["id"]}]})
+    project = world.sim.project_id("demo")
+    groups = world.sim.top_network.groups.items
+    for group_id in [key for key, one in groups.items() if one["project_id"] == project]:
+        del groups[group_id]
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    assert server_id
+    rows = await world.stores.upkeep.list_routings(kind=Kind.SECURITY_GROUP)
+    assert len(rows) == 1
+
+
 async def test_a_rule_taken_away_at_the_top_goes_from_the_pod_with_the_next_boot(
     world: World,
 ) -> None:
@@ -447,6 +462,25 @@ async def test_a_rule_taken_away_at_the_top_goes_from_the_pod_with_the_next_boot
         ("egress", "IPv4", None, None, None),
         ("egress", "IPv6", None, None, None),
     }
+
+
+async def test_a_rule_that_came_back_is_put_there_again_whoever_took_it_away(
+    world: World,
+) -> None:
+    network, group = await world.add_network(), await add_group(world)
+    values = {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}
+    asked = {"networks": [{"uuid": network["id"]}], "security_groups": [{"name": "web"}]}
+    rule = await add_rule(world, group["id"], **values)
+    await world.boot(asked)
+    here = world.networks
+    token = world.caller().token
+    await world.call("top", "DELETE", f"/security-group-rules/{rule['id']}", None, token)
+    world.restart()
+    await world.boot(asked)
+    await add_rule(world, group["id"], **values)
+    world.networks = here
+    await world.boot(asked)
+    assert ("ingress", "IPv4", "tcp", 80, None) in await twin_rules(world, "web")
 
 
 async def test_groups_that_name_each_other_both_get_twins(world: World) -> None:

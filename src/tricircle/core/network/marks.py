@@ -42,15 +42,6 @@ class Mark:
         return f"{_TWIN}:{self.kind}:{self.top_id}:{self.project_id}"
 
 
-def read_mark(description: str) -> Mark | None:
-    """Return what a description says if it is a mark."""
-    match description.split(":"):
-        case [word, kind, top_id, project_id] if word == _TWIN and kind in set(Kind):
-            return Mark(Kind(kind), TopId(top_id), ProjectId(project_id))
-        case _:
-            return None
-
-
 def dhcp_mark(subnet_id: TopId, pod_id: PodId) -> str:
     """Return the description of the port that keeps a pod's DHCP address in a subnet."""
     return f"{_RESERVED}:{subnet_id}:{pod_id}"

@@ -128,6 +128,7 @@ class SecurityGroup(Struct, frozen=True, kw_only=True):
     name: str = ""
     description: str = ""
     stateful: bool | None = None
+    revision_number: int | None = None
     rules: tuple[Rule, ...] = field(name="security_group_rules", default=())
 
     @property

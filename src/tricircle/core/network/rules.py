@@ -18,6 +18,14 @@ _SAME_PROTOCOL = {"icmpv6": "ipv6-icmp", "icmp6": "ipv6-icmp"}
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The rules of a group at one of its revisions."""
+
+    revision: int
+    rules: frozenset[RuleKey]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleChanges:
     """Rules to add (as request values), then ids of rules to delete.
 
@@ -66,9 +74,16 @@ def compare_rules(
     return RuleChanges(add, tuple(surplus))
 
 
-def fingerprint(top: SecurityGroup, twins: Mapping[str, BottomId]) -> frozenset[RuleKey]:
-    """Return what ``top``'s rules mean in one pod, to be compared with what was put there."""
-    return frozenset(_key(rule, twins) for rule in top.rules)
+def fingerprint(top: SecurityGroup, twins: Mapping[str, BottomId]) -> Fingerprint | None:
+    """Return what ``top``'s rules mean in one pod, to be compared with what was put there.
+
+    The revision belongs to it: rules that are taken away and come back must be compared
+    with the pod again, as another process may have been there meanwhile. None when the
+    top's Neutron counts no revisions.
+    """
+    if top.revision_number is None:
+        return None
+    return Fingerprint(top.revision_number, frozenset(_key(rule, twins) for rule in top.rules))
 
 
 def missing_groups(wanted: Iterable[str], known: Mapping[str, object]) -> Sequence[str]:

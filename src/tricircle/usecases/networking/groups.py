@@ -11,7 +11,7 @@ from tricircle.core.errors import NeutronRefused, NotFound
 from tricircle.core.model import BottomId, Kind, PodId
 from tricircle.core.network.objects import DEFAULT_GROUP, Rule, SecurityGroup
 from tricircle.core.network.rules import (
-    RuleKey,
+    Fingerprint,
     compare_rules,
     fingerprint,
     missing_groups,
@@ -26,7 +26,7 @@ from tricircle.usecases.networking.pod_facts import PodFacts
 from tricircle.usecases.networking.together import all_of
 
 _COMPARED_KEPT = 10_000
-_COMPARED_GOOD_FOR_S = 300.0
+_COMPARED_GOOD_FOR_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class _Compared:
     """What the rules of a twin were made equal to, and until when we rely on it."""
 
     bottom_id: BottomId
-    rules: frozenset[RuleKey]
+    rules: Fingerprint
     until_s: float
 
 
@@ -42,7 +42,7 @@ class GroupTwins:
     """Ensures security groups in pods.
 
     The rules at the top are read at each boot; those in the pod only when the top's
-    differ from what this process has put there within the last minutes.
+    differ from what this process has put there within the last minute.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class GroupTwins:
 
     async def _ensure_one(self, site: Site, top: SecurityGroup) -> BottomId:
         routing = new_routing(Kind.SECURITY_GROUP, top.id, top.project_id, site.pod_id)
-        recipe = _GroupRecipe(site, top, self._facts)
+        recipe = _GroupRecipe(site, top, self._facts, self._routings)
         return (await self._maker.ensure(routing, recipe)).bottom_id
 
     def _is_equal(self, site: Site, top: SecurityGroup, twins: Mapping[str, BottomId]) -> bool:
@@ -138,9 +138,17 @@ class GroupTwins:
         if changes.add:
             await _add_rules(site, changes.add)
         await all_of(partial(site.bottom.delete, Rule, one) for one in changes.delete)
-        until_s = self._clock.now_s() + _COMPARED_GOOD_FOR_S
+        self._remember(site, top, BottomId(bottom.id), twins)
+
+    def _remember(
+        self, site: Site, top: SecurityGroup, bottom_id: BottomId, twins: Mapping[str, BottomId]
+    ) -> None:
+        rules = fingerprint(top, twins)
+        if rules is None:
+            return
         key = (site.pod_id, top.id)
-        self._compared[key] = _Compared(BottomId(bottom.id), fingerprint(top, twins), until_s)
+        until_s = self._clock.now_s() + _COMPARED_GOOD_FOR_S
+        self._compared[key] = _Compared(bottom_id, rules, until_s)
         self._compared.move_to_end(key)
         if len(self._compared) > _COMPARED_KEPT:
             self._compared.popitem(last=False)
@@ -151,33 +159,48 @@ class _GroupRecipe:
     site: Site
     top: SecurityGroup
     facts: PodFacts
+    routings: RoutingStore
 
     async def look(self) -> BottomId | None:
         """Return the group by mark; a default group by its name, which no other can have."""
         if self.top.is_default:
-            # Neutron makes a project's default group when its groups are listed.
-            wanted = {"name": DEFAULT_GROUP}
-        else:
-            wanted = {"description": mark_of(Kind.SECURITY_GROUP, self.top)}
+            return await self._look_for_default()
+        mark = mark_of(Kind.SECURITY_GROUP, self.top)
         found = await self.site.bottom.list_all(
-            SecurityGroup, project_id=self.top.project_id, **wanted
+            SecurityGroup, project_id=self.top.project_id, description=mark
         )
         return min((BottomId(group.id) for group in found), default=None)
 
     async def make(self) -> BottomId:
+        """Return a new group without our rules; a default group is there already."""
         if self.top.is_default:
-            found = await self.look()
-            if found is None:
-                raise NeutronRefused(
-                    self.site.pod_id,
-                    404,
-                    "SecurityGroupNotFound",
-                    f"project {self.top.project_id} has no default group there",
-                )
-            return found
+            return await self._get_default()
         check_extensions(self.top, await self.facts.extensions(self.site.bottom), self.site.pod_id)
         made = await self.site.bottom.create(SecurityGroup, group_values(self.top))
         return BottomId(made.id)
+
+    async def _get_default(self) -> BottomId:
+        found = await self._look_for_default()
+        if found is None:
+            detail = f"project {self.top.project_id} has no default group there"
+            raise NeutronRefused(self.site.pod_id, 404, "SecurityGroupNotFound", detail)
+        return found
+
+    async def _look_for_default(self) -> BottomId | None:
+        """Return the project's default group; Neutron makes it when its groups are listed.
+
+        It stands for this group alone: an admin may have deleted the former one at the top.
+        """
+        found = await self.site.bottom.list_all(
+            SecurityGroup, project_id=self.top.project_id, name=DEFAULT_GROUP
+        )
+        if not found:
+            return None
+        bottom_id, pod_id = BottomId(found[0].id), self.site.pod_id
+        for row in await self.routings.find_by_bottom(Kind.SECURITY_GROUP, pod_id, [bottom_id]):
+            if row.top_id != self.top.id:
+                await self.routings.forget_routing(row.kind, row.top_id, row.pod_id)
+        return bottom_id
 
 
 async def _add_rules(site: Site, rules: Sequence[Mapping[str, object]]) -> None:
