@@ -24,6 +24,9 @@ _ARGUMENTS = "TRICIRCLE_ARGUMENTS"
 GRACE_S = 30
 """Seconds that requests under way have when a program is told to end."""
 
+WORKER_PATIENCE_S = 60
+"""Seconds after which a worker that does not even say that it lives is replaced."""
+
 
 class Service:
     """An ASGI application that is opened when its worker starts and closed when it ends."""
@@ -91,4 +94,5 @@ def serve(
         date_header=True,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_worker_healthcheck=WORKER_PATIENCE_S,
     )
