@@ -148,6 +148,21 @@ async def test_addresses_that_follow_from_the_mac_are_the_same_in_the_pod(world:
     )
 
 
+async def test_the_reserved_address_is_of_its_own_subnet_beside_automatic_ones(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    auto = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    given = {"ipv6_ra_mode": "dhcpv6-stateful", "ipv6_address_mode": "dhcpv6-stateful"}
+    await world.add_subnet(network["id"], "2001:db8:1::/64", **auto)
+    await world.add_subnet(network["id"], "2001:db8:2::/64", **given)
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    assert server_id
+    subnets = {one["cidr"]: one for one in await world.items("pod1", "subnets")}
+    (pool,) = subnets["2001:db8:2::/64"]["allocation_pools"]
+    assert pool["start"].startswith("2001:db8:2:")
+
+
 async def test_a_boot_on_a_known_network_asks_the_pods_neutron_once(world: World) -> None:
     network = await world.add_network()
     await world.boot({"networks": [{"uuid": network["id"]}]})

@@ -214,7 +214,9 @@ class _SubnetRecipe:
                 if refusal.reason != "IpAddressGenerationFailure":
                     raise
                 return None
-        return next((fixed.ip_address for fixed in kept[0].fixed_ips), None)
+        # Neutron adds addresses of its own where they follow from the MAC.
+        addresses = (one for one in kept[0].fixed_ips if one.subnet_id == self.top.id)
+        return next((one.ip_address for one in addresses), None)
 
 
 def new_routing(kind: Kind, top_id: str, project_id: str, pod_id: PodId) -> Routing:
