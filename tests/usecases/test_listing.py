@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
@@ -28,7 +28,8 @@ from tricircle.core.model import (
     Version,
 )
 from tricircle.core.partial import LinkRoots
-from tricircle.core.query import without_parameters
+from tricircle.core.query import list_values, without_parameters
+from tricircle.interfaces.cloud import PodRequest
 from tricircle.testing.clock import FakeClock
 from tricircle.testing.listed_pods import ListedAnswer, ListedPod, ListedPods, Row
 from tricircle.usecases.listing import (
@@ -193,6 +194,10 @@ def volume(number: int, **fields: object) -> Row:
 
 def servers_in(listing: Listing, **pods: Sequence[Row]) -> Top:
     return Top(ListedPods(listing, {name: ListedPod(list(rows)) for name, rows in pods.items()}))
+
+
+def without_limit(query: str | None) -> str:
+    return without_parameters(str(query), ["limit"])
 
 
 def union(top: Top, query: str) -> list[str]:
@@ -373,30 +378,94 @@ async def test_a_pod_that_dies_and_comes_back_gives_each_row_once(
     assert [i for i in seen if i in rows] == [i for i in expected if i in rows]
 
 
-@given(top=cinder_clouds, order=cinder_orders(), limit=LIMITS, data=st.data())
+@settings(max_examples=300)
+@given(top=cinder_clouds, order=cinder_orders(), limit=st.integers(1, 4), data=st.data())
 async def test_deleted_markers_and_dying_pods_cost_no_other_row(
     top: Top, order: str, limit: int, data: st.DataObject
 ) -> None:
     before = union(top, order)
     names = list(top.cloud.pods)
-
-    def change() -> None:
+    page = await top.page(f"{order}&limit={limit}")
+    seen, steady = ids(page), True
+    while page.next_query is not None:
         victim = data.draw(st.sampled_from([None, *names]))
         for name, pod in top.cloud.pods.items():
             pod.dead = name == victim
-        doomed = data.draw(st.lists(st.sampled_from(before), max_size=6)) if before else []
-        for row_id in doomed:
-            for pod in top.cloud.pods.values():
+            # Rows given lately are the markers of their pods.
+            for row_id in [row_id for row_id in seen[-4:] if data.draw(st.booleans())]:
                 pod.delete(row_id)
-
-    pages = await follow_links(top, f"{order}&limit={limit}", change)
-    seen = all_ids(pages)
+        page = await top.page(page.next_query)
+        seen += ids(page)
+        steady = steady and not page.missing
     assert len(seen) == len(set(seen))
     dead = {row["id"] for pod in top.cloud.pods.values() if pod.dead for row in pod.rows}
     left = set(union(top, order)) - dead
     assert left <= set(seen)
-    if not any(page.missing for page in pages):
+    if steady:
         assert [i for i in seen if i in left] == [i for i in before if i in left]
+
+
+def thirty_volumes(*names: str) -> Top:
+    rows = [volume(at, created_at=f"2026-01-01T00:00:{at:02}") for at in range(30)]
+    pods = {name: rows[at :: len(names)] for at, name in enumerate(names)}
+    return servers_in(VOLUMES_DETAIL, **pods)
+
+
+async def test_a_pod_that_was_away_goes_on_where_it_stood_though_its_marker_is_gone() -> None:
+    top = thirty_volumes("pod1", "pod2")
+    pages = [await top.page("limit=6")]
+    top.cloud.pods["pod2"].dead = True
+    pages.append(await top.page(str(pages[-1].next_query)))
+    for row_id in ids(pages[0]):
+        top.cloud.pods["pod2"].delete(row_id)
+    top.cloud.pods["pod2"].dead = False
+    pages += await follow_links(top, str(pages[-1].next_query))
+    assert len(all_ids(pages)) == 30
+    assert set(all_ids(pages)) == {f"{at:08x}" for at in range(30)}
+
+
+async def test_rows_that_come_late_do_not_move_the_other_pods_back() -> None:
+    top = thirty_volumes("pod1", "pod2", "pod3")
+    top.cloud.pods["pod3"].dead = True
+    pages = [await top.page("limit=9")]
+    top.cloud.pods["pod3"].dead = False
+    for limit in (2, 1, 1, 9, 9, 9):
+        if pages[-1].next_query is not None:
+            # The markers of pod1 and pod2 go, one by one, while pod3 gives what it owes.
+            for pod in (top.cloud.pods["pod1"], top.cloud.pods["pod2"]):
+                pod.delete([i for i in all_ids(pages) if i in pod][-1])
+            link = f"{without_limit(pages[-1].next_query)}&limit={limit}"
+            pages.append(await top.page(link))
+    assert sorted(all_ids(pages)) == [f"{at:08x}" for at in range(30)]
+
+
+async def test_a_pod_that_is_left_out_for_a_page_keeps_its_place() -> None:
+    top = thirty_volumes("pod1", "pod2")
+    pages = [await top.page("limit=6")]
+    away = top.cloud.pods.pop("pod2")
+    pages.append(await top.page(str(pages[-1].next_query)))
+    top.cloud.pods["pod2"] = away
+    pages += await follow_links(top, str(pages[-1].next_query))
+    assert sorted(all_ids(pages)) == [f"{at:08x}" for at in range(30)]
+
+
+async def test_a_search_for_a_place_reads_on_when_the_page_needs_more() -> None:
+    rows = [server(at, key_name=None if at % 2 else f"k{at:03}") for at in range(100)]
+    top = servers_in(SERVERS_DETAIL, pod1=rows, pod2=[], pod3=[])
+    query = "sort_key=key_name&limit=35"
+    assert all_ids(await follow_links(top, query)) == union(top, query)
+
+
+async def test_a_marker_deleted_in_the_middle_of_a_page_costs_no_row() -> None:
+    top = thirty_volumes("pod1", "pod2")
+    top.cloud.pods["pod1"].max_limit = 2
+
+    def delete_marker(name: str, request: PodRequest) -> None:
+        for marker in list_values(request.query, "marker"):
+            top.cloud.pods[name].delete(marker)
+
+    top.cloud.before = delete_marker
+    assert ids(await top.page("limit=30")) == [f"{at:08x}" for at in reversed(range(30))]
 
 
 # What is asked of pods -----------------------------------------------------------------

@@ -61,6 +61,9 @@ class ListedPod:
     answer: ListedAnswer | None = None
     deleted: dict[str, Row] = field(default_factory=dict)
 
+    def __contains__(self, row_id: str) -> bool:
+        return any(row["id"] == row_id for row in self.rows)
+
     def delete(self, row_id: str) -> None:
         """Delete a row."""
         for row in [row for row in self.rows if row["id"] == row_id]:
@@ -69,10 +72,15 @@ class ListedPod:
 
 
 class ListedPods:
-    """A ``Cloud`` of such pods for one listing. ``requests`` are those that were sent."""
+    """A ``Cloud`` of such pods for one listing.
+
+    ``requests`` are those that were sent; ``before`` is called with each, so that
+    something may happen in the middle of a page.
+    """
 
     def __init__(self, listing: Listing, pods: Mapping[str, ListedPod]) -> None:
         self.listing, self.pods = listing, dict(pods)
+        self.before: Callable[[str, PodRequest], None] = lambda name, request: None
         self.requests: list[tuple[str, PodRequest]] = []
 
     @property
@@ -88,6 +96,7 @@ class ListedPods:
     ) -> AsyncIterator[ListedAnswer]:
         """Answer a list or an item."""
         self.requests.append((pod_id, request))
+        self.before(pod_id, request)
         pod = self.pods[pod_id]
         if pod.dead:
             raise PodDead(pod_id, f"pod {pod_id} refuses connections")
