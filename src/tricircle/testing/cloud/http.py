@@ -116,14 +116,18 @@ def answer_bytes(
 
 
 class Refused(Exception):
-    """A service says no; it puts `status` and `message` in its own form."""
+    """A service says no; it puts `status` and `message` in its own form.
 
-    def __init__(self, status: int, message: str, kind: str = "", detail: str = "") -> None:
+    `microversion` is what the answer says it was served with, for refusals
+    of a microversion.
+    """
+
+    def __init__(self, status: int, message: str, kind: str = "", microversion: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.kind = kind
-        self.detail = detail
+        self.microversion = microversion
 
 
 def refuse(status: int, message: str, kind: str = "") -> NoReturn:
@@ -134,6 +138,19 @@ def refuse(status: int, message: str, kind: str = "") -> NoReturn:
 def parse_body(body: bytes) -> Json:
     """Return the JSON value of a body; raises ValueError."""
     return _decode(body)
+
+
+def page_not_found(request: Request) -> Answer:
+    """Return webob's page for a path no route has, JSON for who wants that."""
+    text = "The resource could not be found.<br /><br />\n\n\n"
+    if "application/json" in request.headers.get("accept", ""):
+        return answer_json({"message": text, "code": "404 Not Found", "title": "Not Found"}, 404)
+    title = "404 Not Found"
+    page = (
+        f"<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n"
+        f"  <h1>{title}</h1>\n  {text}\n </body>\n</html>"
+    )
+    return Answer(404, page.encode(), [("content-type", "text/html; charset=UTF-8")])
 
 
 Handler = Callable[[Request], Answer]

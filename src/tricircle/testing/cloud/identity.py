@@ -105,10 +105,8 @@ class Identity(Service):
         routes.add("DELETE", credentials + "/{id}", self._delete_credential)
         return routes
 
-    _root = ""
-
     def _add_lists(self, routes: Routes) -> None:
-        listers: dict[str, tuple[str, Callable[[], Iterable[Document]]]] = {
+        listers: dict[str, tuple[str, Callable[[str], Iterable[Document]]]] = {
             "services": ("service", self._services),
             "endpoints": ("endpoint", self._endpoints),
             "regions": ("region", self._regions),
@@ -283,21 +281,21 @@ class Identity(Service):
         return answer_json(_collection(request, "projects", mine))
 
     def _list_handler(
-        self, name: str, lister: Callable[[], Iterable[Document]]
+        self, name: str, lister: Callable[[str], Iterable[Document]]
     ) -> Callable[[Request], Answer]:
         def handle(request: Request) -> Answer:
-            self._root = request.base.removesuffix("/identity")
+            root = request.base.removesuffix("/identity")
             self._require_admin(request, f"identity:list_{name}")
-            items = [item for item in lister() if _matches(item, request.pairs)]
+            items = [item for item in lister(root) if _matches(item, request.pairs)]
             return answer_json(_collection(request, name, items))
 
         return handle
 
     def _show_handler(
-        self, single: str, lister: Callable[[], Iterable[Document]]
+        self, single: str, lister: Callable[[str], Iterable[Document]]
     ) -> Callable[[Request], Answer]:
         def handle(request: Request) -> Answer:
-            self._root = request.base.removesuffix("/identity")
+            root = request.base.removesuffix("/identity")
             token = self._caller_token(request)
             wanted = request.parameters["id"]
             if not token.caller.is_admin and wanted not in (
@@ -306,37 +304,37 @@ class Identity(Service):
             ):
                 action = f"identity:get_{single}"
                 refuse(403, f"You are not authorized to perform the requested action: {action}.")
-            found = next((item for item in lister() if item["id"] == wanted), None)
+            found = next((item for item in lister(root) if item["id"] == wanted), None)
             if found is None:
                 refuse(404, f"Could not find {single}: {wanted}.")
             return answer_json({single: {**found, "links": {"self": request.url}}})
 
         return handle
 
-    def _services(self) -> Iterable[Document]:
+    def _services(self, root: str) -> Iterable[Document]:
         for kind, service_id in self.catalogue.service_ids.items():
             name = SERVICE_NAMES.get(kind, kind)
             yield {"id": service_id, "type": kind, "name": name, "enabled": True}
 
-    def _endpoints(self) -> Iterable[Document]:
-        return [self._endpoint_view(item) for item in self.catalogue.endpoints.values()]
+    def _endpoints(self, root: str) -> Iterable[Document]:
+        return [self._endpoint_view(root, item) for item in self.catalogue.endpoints.values()]
 
-    def _endpoint_view(self, endpoint: Endpoint) -> Document:
+    def _endpoint_view(self, root: str, endpoint: Endpoint) -> Document:
         return {
             "id": endpoint.id,
             "interface": endpoint.interface,
             "region_id": endpoint.region,
             "service_id": self.catalogue.service_ids[endpoint.service_type],
-            "url": endpoint.url.replace("{root}", self._root),
+            "url": endpoint.url.replace("{root}", root),
             "region": endpoint.region,
             "enabled": True,
         }
 
-    def _regions(self) -> Iterable[Document]:
+    def _regions(self, root: str) -> Iterable[Document]:
         for region in self.catalogue.regions:
             yield {"id": region, "description": "", "parent_region_id": None}
 
-    def _projects(self) -> Iterable[Document]:
+    def _projects(self, root: str) -> Iterable[Document]:
         return [self._project_view(project) for project in self.accounts.projects.values()]
 
     def _project_view(self, project: Project) -> Document:
@@ -352,7 +350,7 @@ class Identity(Service):
             "options": {},
         }
 
-    def _users(self) -> Iterable[Document]:
+    def _users(self, root: str) -> Iterable[Document]:
         for user in self.accounts.users.values():
             yield {
                 "id": user.id,
@@ -364,11 +362,11 @@ class Identity(Service):
                 "options": {},
             }
 
-    def _roles(self) -> Iterable[Document]:
+    def _roles(self, root: str) -> Iterable[Document]:
         for name, role_id in self.accounts.roles.items():
             yield {"id": role_id, "name": name, "domain_id": None, "description": None}
 
-    def _domains(self) -> Iterable[Document]:
+    def _domains(self, root: str) -> Iterable[Document]:
         yield {**_DOMAIN, "description": "The default domain", "enabled": True}
 
     def _create_credential(self, request: Request) -> Answer:

@@ -45,6 +45,8 @@ class Images(Service):
             "min_disk": 0,
             "min_ram": 0,
             "checksum": "d41d8cd98f00b204e9800998ecf8427e",
+            "os_hash_algo": "sha512",
+            "os_hash_value": "cf83e1357eefb8bd" * 8,
             "os_hidden": False,
             "tags": [],
             "created_at": now,

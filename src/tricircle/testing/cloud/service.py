@@ -52,5 +52,5 @@ def unauthorized(identity_url: str) -> Answer:
         "message": "The request you have made requires authentication.",
     }
     answer = answer_json({"error": error}, 401)
-    answer.headers.append(("www-authenticate", f'Keystone uri="{identity_url}"'))
+    answer.headers.append(("www-authenticate", f'Keystone uri="{identity_url}/v3"'))
     return answer

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.compute import boot
-from tricircle.testing.cloud.compute.guards import require, require_state
+from tricircle.testing.cloud.compute.guards import empty, require, require_state
 from tricircle.testing.cloud.compute.records import (
     PAUSED,
     RUNNING,
@@ -64,7 +64,11 @@ def act(compute: "Compute", request: Request) -> Answer:
         error = find_error(action.schema(minor), body)
         if error is not None:
             refuse(400, body_message(error))
-    server = compute.get_server(request.caller, request.parameters["server_id"])
+    server_id = request.parameters["server_id"]
+    if name in _BY_MAPPING and server_id not in compute.servers:
+        # These three ask for the cell of a server before they ask for the server.
+        refuse(404, f"Instance {server_id} has no mapping to a cell.")
+    server = compute.get_server(request.caller, server_id)
     require(request.caller, action.need, action.rule)
     if action.states:
         require_state(request.caller, server, action.label, action.states)
@@ -87,7 +91,7 @@ def _change(vm_state: str, power_state: int, task_state: str, status: int = 202)
 
     def do(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
         _begin(compute, server, task_state, vm_state, power_state)
-        return Answer(status)
+        return empty(status)
 
     return do
 
@@ -112,7 +116,7 @@ def _reboot(compute: "Compute", request: Request, server: Server, given: Json) -
     require_state(request.caller, server, "reboot", states)
     task_state = "rebooting_hard" if hard else "rebooting"
     _begin(compute, server, task_state, "active", RUNNING)
-    return Answer(202)
+    return empty(202)
 
 
 def _resize(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -125,21 +129,21 @@ def _resize(compute: "Compute", request: Request, server: Server, given: Json) -
     server.old_flavor, server.old_vm_state = server.flavor, server.vm_state
     server.flavor = flavor
     _begin(compute, server, "resize_prep", "resized", server.power_state)
-    return Answer(202)
+    return empty(202)
 
 
 def _confirm(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
     server.old_flavor = None
     server.vm_state = server.old_vm_state
     compute.touch(server)
-    return Answer(204)
+    return empty(204)
 
 
 def _revert(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
     server.flavor = server.old_flavor or server.flavor
     server.old_flavor = None
     _begin(compute, server, "resize_reverting", server.old_vm_state, server.power_state)
-    return Answer(202)
+    return empty(202)
 
 
 def _rebuild(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -193,7 +197,9 @@ def _create_image(compute: "Compute", request: Request, server: Server, given: J
     if request.microversion >= 45:
         return answer_json({"image_id": image["id"]}, 202)
     root = request.base.rsplit("/", 2)[0]
-    return Answer(202, b"", [("location", f"{root}/image/images/{image['id']}")])
+    # Nova puts a slash behind the address of Glance that may be there already.
+    location = ("location", f"{root}/image//images/{image['id']}")
+    return Answer(202, b"", [("content-type", "text/html; charset=UTF-8"), location])
 
 
 def _lock(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -201,7 +207,7 @@ def _lock(compute: "Compute", request: Request, server: Server, given: Json) -> 
     server.locked_by = "owner" if owner else "admin"
     server.locked_reason = given.get("locked_reason") if isinstance(given, dict) else None
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _unlock(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -213,7 +219,7 @@ def _unlock(compute: "Compute", request: Request, server: Server, given: Json) -
         )
     server.locked_by = server.locked_reason = None
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _unshelve(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -226,14 +232,14 @@ def _unshelve(compute: "Compute", request: Request, server: Server, given: Json)
     if server.host is None:
         server.host = compute.first_host()
     _begin(compute, server, "unshelving", "active", RUNNING)
-    return Answer(202)
+    return empty(202)
 
 
 def _offload(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
     _begin(compute, server, "shelving_offloading", "shelved_offloaded", SHUTDOWN)
     server.host = None
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _shelve(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -244,7 +250,7 @@ def _shelve(compute: "Compute", request: Request, server: Server, given: Json) -
 def _reset_state(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
     server.vm_state, server.task_state = given["state"], None
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _console_output(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -266,7 +272,7 @@ def _add_group(compute: "Compute", request: Request, server: Server, given: Json
         if group_id not in port["security_groups"]:
             port["security_groups"] = [*port["security_groups"], group_id]
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _remove_group(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -279,20 +285,20 @@ def _remove_group(compute: "Compute", request: Request, server: Server, given: J
     for port in ports:
         port["security_groups"] = [kept for kept in port["security_groups"] if kept != group_id]
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _group_id(compute: "Compute", request: Request, given: Json) -> str:
     name = given["name"]
     groups = compute.network.groups.items.values()
     if not any(name in (group["id"], group["name"]) for group in groups):
-        refuse(404, f"Security group {name} not found for project {request.caller.project_id}.")
+        refuse(404, f"Security group {name} is not found for project {request.caller.project_id}")
     return boot.find_group(compute, request.caller, name)
 
 
 def _force_delete(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
     boot.destroy(compute, request, server)
-    return Answer(202)
+    return empty(202)
 
 
 def _evacuate(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
@@ -300,7 +306,7 @@ def _evacuate(compute: "Compute", request: Request, server: Server, given: Json)
 
 
 def _accept(compute: "Compute", request: Request, server: Server, given: Json) -> Answer:
-    return Answer(202)
+    return empty(202)
 
 
 def _one(name: str, inner: Document) -> Callable[[int], Schema]:
@@ -334,10 +340,38 @@ _STATE = dict(object_of({"state": {"type": "string", "enum": ["active", "error"]
 _GROUP = dict(object_of({"name": NAME}, ("name",)))
 _PASSWORD = dict(object_of({"adminPass": _TEXT}, ("adminPass",)))
 _VNC = dict(object_of({"type": {"type": "string", "enum": ["novnc", "xvpvnc"]}}, ("type",)))
-_CONSOLE: Document = {"type": "object", "properties": {}, "additionalProperties": True}
+_LENGTH: Document = {"type": ["integer", "string", "null"], "pattern": "^-?[0-9]+$"}
+_CONSOLE = dict(object_of({"length": _LENGTH}))
+_ADDRESS = dict(object_of({"networkId": _TEXT, "address": _TEXT, "fixed_address": _TEXT}))
 _SNAPSHOT_STATES = ("active", "stopped", "paused", "suspended")
 
+_BY_MAPPING = ("os-start", "os-stop", "trigger_crash_dump")
+
 ACTIONS: dict[str, Action] = {
+    "addFixedIp": Action(
+        "os-multinic:add", "addFixedIp", _accept, schema=_one("addFixedIp", _ADDRESS), until=43
+    ),
+    "removeFixedIp": Action(
+        "os-multinic:remove",
+        "removeFixedIp",
+        _accept,
+        schema=_one("removeFixedIp", _ADDRESS),
+        until=43,
+    ),
+    "addFloatingIp": Action(
+        "os-floating-ips:add",
+        "addFloatingIp",
+        _accept,
+        schema=_one("addFloatingIp", _ADDRESS),
+        until=43,
+    ),
+    "removeFloatingIp": Action(
+        "os-floating-ips:remove",
+        "removeFloatingIp",
+        _accept,
+        schema=_one("removeFloatingIp", _ADDRESS),
+        until=43,
+    ),
     "os-start": Action(
         "servers:start", "start", _change("active", RUNNING, "powering-on"), ("stopped",)
     ),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.compute import boot
-from tricircle.testing.cloud.compute.guards import read, require_state
+from tricircle.testing.cloud.compute.guards import empty, read, require_state
 from tricircle.testing.cloud.compute.records import Attachment, Server
 from tricircle.testing.cloud.compute.schemas import BOOLEAN, TAG, UUID
 from tricircle.testing.cloud.http import Answer, Document, Refused, Request, answer_json, refuse
@@ -129,7 +129,7 @@ def _detach_interface(compute: "Compute", request: Request, server: Server) -> A
         ports.unbind(port)
     compute.log_action(request, server, "detach_interface")
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _attachment_view(server: Server, attachment: Attachment, minor: int) -> Document:
@@ -204,9 +204,7 @@ def _attach_volume(compute: "Compute", request: Request, server: Server) -> Answ
     if any(item.volume_id == volume_id for item in server.attachments):
         refuse(
             400,
-            f"Invalid volume: volume {volume_id} already attached to instance {server.uuid}"
-            if volume.multiattach
-            else _not_available(volume_id, volume),
+            f"Invalid volume: volume {volume_id} is already attached to instances: {server.uuid}",
         )
     if volume.status != "available" and not (volume.multiattach and volume.status == "in-use"):
         refuse(400, _not_available(volume_id, volume))
@@ -270,7 +268,7 @@ def _update_volume(compute: "Compute", request: Request, server: Server) -> Answ
         wanted = str(given["delete_on_termination"]).lower()
         found.delete_on_termination = wanted in ("true", "1", "on", "yes")
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 def _detach_volume(compute: "Compute", request: Request, server: Server) -> Answer:
@@ -295,7 +293,7 @@ def _detach_volume(compute: "Compute", request: Request, server: Server) -> Answ
     compute.volume.detach_from_server(volume_id, found.attachment_id, False)
     compute.log_action(request, server, "detach_volume")
     compute.touch(server)
-    return Answer(202)
+    return empty(202)
 
 
 _INTERFACES, _VOLUMES = "/os-interface", "/os-volume_attachments"

@@ -12,6 +12,7 @@ from tricircle.testing.cloud.compute.records import (
     Server,
 )
 from tricircle.testing.cloud.http import Document, Json, Refused, Request, refuse
+from tricircle.testing.cloud.network.attributes import is_uuid
 from tricircle.testing.cloud.sources import zulu
 
 if TYPE_CHECKING:
@@ -86,12 +87,12 @@ def _resolve(compute: "Compute", caller: Caller, minor: int, given: Document, co
         refuse(400, "The requested availability zone is not available")
     if image_id and image_id not in compute.images.items:
         refuse(400, "Can not find requested image")
-    key_name = given.get("key_name")
-    if key_name is not None and (caller.user_id, key_name) not in compute.keypairs:
-        refuse(400, "Invalid key_name provided.")
     wish = Wish(flavor, image_id, zone, host or compute.first_host())
     wish.groups = _find_groups(compute, caller, given.get("security_groups"))
     _resolve_networks(compute, caller, requested, wish)
+    key_name = given.get("key_name")
+    if key_name is not None and (caller.user_id, key_name) not in compute.keypairs:
+        refuse(400, "Invalid key_name provided.")
     wish.volumes = _resolve_devices(compute, caller, [*devices, *legacy], image_id)
     return wish
 
@@ -142,6 +143,11 @@ def _check_networks(requested: Json) -> None:
             seen.add(port_id)
         elif "uuid" not in network:
             refuse(400, "Bad network format: missing 'uuid'")
+        elif not is_uuid(network["uuid"]):
+            refuse(
+                400,
+                f"Bad networks format: network uuid is not in proper format ({network['uuid']})",
+            )
 
 
 def _check_count(requested: Json, hostname: str | None, count: int) -> None:
@@ -187,7 +193,7 @@ def find_group(compute: "Compute", caller: Caller, name: str) -> str:
         if item["name"] == name and item["project_id"] == caller.project_id
     ]
     if not matches:
-        refuse(400, f"Security group {name} not found.")
+        refuse(400, f"Unable to find security_group with name or id '{name}'")
     if len(matches) > 1:
         refuse(
             409, f"Multiple security groups found matching '{name}'. Use an ID to be more specific."
@@ -361,8 +367,7 @@ def _plug(compute: "Compute", caller: Caller, server: Server, wish: Wish) -> Non
 
 def plug(compute: "Compute", server: Server, port: Document) -> None:
     """Give a port that exists to a server."""
-    zone, host = server.availability_zone, server.host or ""
-    compute.network.ports.bind(port, server.uuid, zone, host)
+    compute.network.ports.bind(port, server)
 
 
 def make_port(
@@ -438,5 +443,6 @@ def _finish_destroy(compute: "Compute", server: Server) -> None:
     compute.groups.leave(server.uuid)
     server.attachments = []
     server.deleted, server.vm_state, server.task_state = True, "deleted", None
+    server.power_state = NO_STATE
     server.terminated_at = compute.clock()
     compute.touch(server)

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.records import Server, ServerAction
 from tricircle.testing.cloud.compute.schemas import METADATA, TAG
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
@@ -57,23 +57,16 @@ def _delete_item(compute: "Compute", request: Request, server: Server) -> Answer
         refuse(404, _ITEM_GONE)
     server.metadata = {name: text for name, text in server.metadata.items() if name != key}
     compute.touch(server)
-    return Answer(204)
-
-
-def _require_minor(request: Request, minor: int) -> None:
-    if request.microversion < minor:
-        refuse(404, _GONE)
+    return empty(204)
 
 
 def _list_tags(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     return answer_json({"tags": server.tags})
 
 
 def _show_tag(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     _require_tag(server, request.parameters["tag"])
-    return Answer(204)
+    return empty(204)
 
 
 def _require_tag(server: Server, tag: str) -> None:
@@ -82,7 +75,6 @@ def _require_tag(server: Server, tag: str) -> None:
 
 
 def _add_tag(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     tag = request.parameters["tag"]
     if find_error(TAG, tag) is not None:
         refuse(
@@ -91,7 +83,7 @@ def _add_tag(compute: "Compute", request: Request, server: Server) -> Answer:
             "'/' and ','. Validation error message: does not match",
         )
     if tag in server.tags:
-        return Answer(204)
+        return empty(204)
     if len(server.tags) >= 50:
         refuse(400, "The number of tags exceeded the per-server limit 50")
     server.tags = sorted([*server.tags, tag])
@@ -101,7 +93,6 @@ def _add_tag(compute: "Compute", request: Request, server: Server) -> Answer:
 
 
 def _replace_tags(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     tags = {"type": "array", "items": TAG, "maxItems": 50}
     given = read(request, object_of({"tags": tags}, ("tags",)))["tags"]
     server.tags = sorted(set(given))
@@ -110,18 +101,16 @@ def _replace_tags(compute: "Compute", request: Request, server: Server) -> Answe
 
 
 def _delete_tag(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     _require_tag(server, request.parameters["tag"])
     server.tags = [tag for tag in server.tags if tag != request.parameters["tag"]]
     compute.touch(server)
-    return Answer(204)
+    return empty(204)
 
 
 def _delete_tags(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 26)
     server.tags = []
     compute.touch(server)
-    return Answer(204)
+    return empty(204)
 
 
 def _list_ips(compute: "Compute", request: Request, server: Server) -> Answer:
@@ -229,6 +218,27 @@ def _show_action(compute: "Compute", request: Request, server: Server) -> Answer
     return answer_json({"instanceAction": view})
 
 
+def _belongs(rule: Document, group: Document) -> bool:
+    """Return whether Nova's old API shows a rule of a group: it knows no egress."""
+    return bool(rule["security_group_id"] == group["id"] and rule["direction"] == "ingress")
+
+
+def _rule_view(compute: "Compute", rule: Document) -> Document:
+    remote = compute.network.groups.items.get(rule["remote_group_id"])
+    prefix = rule["remote_ip_prefix"]
+    if remote is None and prefix is None:
+        prefix = "::/0" if rule["ethertype"] == "IPv6" else "0.0.0.0/0"
+    return {
+        "id": rule["id"],
+        "parent_group_id": rule["security_group_id"],
+        "ip_protocol": rule["protocol"],
+        "from_port": rule["port_range_min"],
+        "to_port": rule["port_range_max"],
+        "group": {"name": remote["name"], "tenant_id": remote["project_id"]} if remote else {},
+        "ip_range": {} if remote else {"cidr": prefix},
+    }
+
+
 _CONSOLES = {
     ("vnc", "novnc"): "vnc_auto.html?path=%3Ftoken%3D",
     ("spice", "spice-html5"): "spice_auto.html?token=",
@@ -237,7 +247,6 @@ _CONSOLES = {
 
 
 def _remote_console(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 6)
     kinds: Document = {"type": "string"}
     console = dict(object_of({"protocol": kinds, "type": kinds}, ("protocol", "type")))
     given = read(request, object_of({"remote_console": console}, ("remote_console",)))
@@ -256,21 +265,18 @@ def _password(compute: "Compute", request: Request, server: Server) -> Answer:
 
 
 def _clear_password(compute: "Compute", request: Request, server: Server) -> Answer:
-    return Answer(204)
+    return empty(204)
 
 
 def _topology(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 78)
     return answer_json({"nodes": [], "pagesize_kb": None})
 
 
 def _list_migrations(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 23)
     return answer_json({"migrations": []})
 
 
 def _show_migration(compute: "Compute", request: Request, server: Server) -> Answer:
-    _require_minor(request, 23)
     migration_id = request.parameters["id"]
     if not re.fullmatch(r"\d+", migration_id):
         refuse(404, _GONE)
@@ -283,19 +289,22 @@ def _list_groups(compute: "Compute", request: Request, server: Server) -> Answer
     for port in compute.network.ports.list_device(server.uuid):
         for group_id in port["security_groups"]:
             found[group_id] = groups.items[group_id]
+    rules = compute.network.rules.items.values()
     views = [
         {
             "id": item["id"],
             "name": item["name"],
             "description": item["description"],
             "tenant_id": item["project_id"],
-            "rules": [],
+            "rules": [_rule_view(compute, rule) for rule in rules if _belongs(rule, item)],
         }
         for item in found.values()
     ]
     return answer_json({"security_groups": views})
 
 
+# The microversion from which on the things below a server are there at all.
+SINCE = {"/tags": 26, "/topology": 78, "/migrations": 23, "/remote-consoles": 6}
 _META, _TAGS, _ACTIONS = "/metadata", "/tags", "/os-instance-actions"
 ROUTES = (
     ("GET", _META, "read", "server-metadata:index", _list_metadata),

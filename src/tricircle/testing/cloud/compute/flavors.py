@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.records import Flavor
 from tricircle.testing.cloud.compute.schemas import (
     BOOLEAN,
@@ -211,7 +211,7 @@ def _update(compute: "Compute", request: Request) -> Answer:
 
 def _delete(compute: "Compute", request: Request) -> Answer:
     del compute.flavors[_get(compute, request).flavorid]
-    return Answer(202)
+    return empty(202)
 
 
 def _list_specs(compute: "Compute", request: Request) -> Answer:
@@ -257,7 +257,7 @@ def _delete_spec(compute: "Compute", request: Request) -> Answer:
     if key not in flavor.extra_specs:
         refuse(404, f"Flavor {flavor.flavorid} has no extra specs with key {key}.")
     del flavor.extra_specs[key]
-    return Answer(200)
+    return empty(200)
 
 
 def _access_view(flavor: Flavor) -> Document:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute.records import Server
-from tricircle.testing.cloud.http import Document, Json, Request, parse_body, refuse
+from tricircle.testing.cloud.http import Answer, Document, Json, Request, parse_body, refuse
 from tricircle.testing.cloud.schemas import Schema, body_message, find_error
 
 
@@ -15,13 +15,20 @@ def require(caller: Caller, need: str, rule: str) -> None:
         refuse(403, f"Policy doesn't allow os_compute_api:{rule} to be performed.")
 
 
+_CONTENT_TYPES = ("", "text/plain", "application/json", "application/vnd.openstack.compute+json")
+
+
+def check_content_type(request: Request) -> None:
+    """Raise Refused for a body, or the lack of one, of a type Nova does not know."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip()
+    if kind not in _CONTENT_TYPES:
+        refuse(415, "Unsupported Content-Type")
+
+
 def body_of(request: Request) -> Document:
     """Return the JSON object of a body; raises Refused."""
     if not request.body:
         refuse(400, "None is not of type 'object'")
-    kind = request.headers.get("content-type", "").split(";")[0].strip()
-    if kind not in ("", "text/plain", "application/json", "application/vnd.openstack.compute+json"):
-        refuse(415, "Unsupported Content-Type")
     try:
         body: Json = parse_body(request.body)
     except ValueError:
@@ -55,3 +62,8 @@ def require_state(caller: Caller, server: Server, action: str, allowed: Collecti
             f"Cannot '{action}' instance {server.uuid} while it is in task_state "
             f"{server.task_state}",
         )
+
+
+def empty(status: int) -> Answer:
+    """Return an answer without a body, which Nova still calls JSON."""
+    return Answer(status, b"", [("content-type", "application/json")])

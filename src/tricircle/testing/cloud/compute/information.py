@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tricircle.testing.cloud.compute.guards import body_of
+from tricircle.testing.cloud.compute.guards import body_of, empty
 from tricircle.testing.cloud.compute.records import Server
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.sources import zulu
@@ -145,7 +145,7 @@ def _update_quota(compute: "Compute", request: Request) -> Answer:
 
 def _reset_quota(compute: "Compute", request: Request) -> Answer:
     compute.quotas = dict.fromkeys(compute.quotas, -1)
-    return Answer(202)
+    return empty(202)
 
 
 def _list_extensions(compute: "Compute", request: Request) -> Answer:
@@ -225,6 +225,39 @@ def _list_aggregates(compute: "Compute", request: Request) -> Answer:
     return answer_json({"aggregates": aggregates})
 
 
+def _usage(compute: "Compute", project_id: str) -> Document:
+    now = compute.now()
+    hours: Document = {"tenant_id": project_id, "start": zulu(now), "stop": zulu(now)}
+    totals = ("total_hours", "total_vcpus_usage", "total_memory_mb_usage", "total_local_gb_usage")
+    for name in totals:
+        hours[name] = 0.0
+    for server in compute.servers.values():
+        if server.project_id == project_id:
+            spent = (now - server.created_at).total_seconds() / 3600
+            hours["total_hours"] += spent
+            hours["total_vcpus_usage"] += spent * server.flavor.vcpus
+            hours["total_memory_mb_usage"] += spent * server.flavor.memory_mb
+            hours["total_local_gb_usage"] += spent * server.flavor.root_gb
+    return hours
+
+
+def _list_usage(compute: "Compute", request: Request) -> Answer:
+    projects = dict.fromkeys(server.project_id for server in compute.servers.values())
+    return answer_json({"tenant_usages": [_usage(compute, project) for project in projects]})
+
+
+def _show_usage(compute: "Compute", request: Request) -> Answer:
+    project_id = request.parameters["id"]
+    if project_id != request.caller.project_id and not request.caller.is_admin:
+        refuse(
+            403,
+            "Policy doesn't allow os_compute_api:os-simple-tenant-usage:show to be performed.",
+        )
+    if not any(server.project_id == project_id for server in compute.servers.values()):
+        return answer_json({"tenant_usage": {}})
+    return answer_json({"tenant_usage": _usage(compute, project_id)})
+
+
 _QUOTA = "/os-quota-sets/{id}"
 ROUTES = (
     ("GET", "/os-availability-zone", "read", "os-availability-zone:list", _list_zones),
@@ -246,5 +279,7 @@ ROUTES = (
     ("GET", "/os-services", "admin", "os-services:list", _list_services),
     ("GET", "/os-hypervisors", "admin", "os-hypervisors:list", _list_hypervisors),
     ("GET", "/os-hypervisors/detail", "admin", "os-hypervisors:list-detail", _list_hypervisors),
+    ("GET", "/os-simple-tenant-usage", "admin", "os-simple-tenant-usage:list", _list_usage),
+    ("GET", "/os-simple-tenant-usage/{id}", "read", "os-simple-tenant-usage:show", _show_usage),
     ("GET", "/os-aggregates", "admin", "os-aggregates:index", _list_aggregates),
 )

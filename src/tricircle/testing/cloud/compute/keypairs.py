@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.records import KeyPair
 from tricircle.testing.cloud.compute.schemas import NAME
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
@@ -149,7 +149,7 @@ def _show(compute: "Compute", request: Request) -> Answer:
 def _delete(compute: "Compute", request: Request) -> Answer:
     key = _get(compute, request)
     del compute.keypairs[(key.user_id, key.name)]
-    return Answer(204 if request.microversion >= 2 else 202)
+    return empty(204 if request.microversion >= 2 else 202)
 
 
 ROUTES = (

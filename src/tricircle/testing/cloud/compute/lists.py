@@ -316,5 +316,5 @@ def _boolean(value: str) -> bool:
     accepted = ", ".join(f"'{word}'" for word in sorted(_FALSE + _TRUE))
     refuse(
         400,
-        f"Invalid input received: Unrecognized value '{value}', acceptable values are: {accepted}",
+        f"Unrecognized value '{value}', acceptable values are: {accepted}",
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.schemas import NAME
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, object_of
@@ -120,7 +120,7 @@ def _show(compute: "Compute", request: Request) -> Answer:
 
 def _delete(compute: "Compute", request: Request) -> Answer:
     del compute.groups.items[_get(compute, request).id]
-    return Answer(204)
+    return empty(204)
 
 
 ROUTES = (

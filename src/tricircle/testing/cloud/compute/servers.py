@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from tricircle.testing.cloud.compute import boot
-from tricircle.testing.cloud.compute.guards import read
+from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.lists import (
     Filters,
     Order,
@@ -215,7 +215,7 @@ def delete(compute: "Compute", request: Request, server: Server) -> Answer:
     if server.locked and not request.caller.is_admin:
         refuse(409, f"Instance {server.uuid} is locked")
     boot.destroy(compute, request, server)
-    return Answer(204, b"", [("content-type", "application/json")])
+    return empty(204)
 
 
 ROUTES = (

@@ -17,7 +17,7 @@ from tricircle.testing.cloud.compute import (
     server_groups,
     servers,
 )
-from tricircle.testing.cloud.compute.guards import require
+from tricircle.testing.cloud.compute.guards import check_content_type, require
 from tricircle.testing.cloud.compute.records import Flavor, KeyPair, Server, ServerAction
 from tricircle.testing.cloud.compute.versions import (
     list_choices,
@@ -36,6 +36,7 @@ from tricircle.testing.cloud.http import (
     Request,
     Routes,
     answer_json,
+    page_not_found,
     refuse,
 )
 from tricircle.testing.cloud.image import Images
@@ -246,27 +247,22 @@ class Compute(Service):
     def answer(self, request: Request) -> Answer:
         """Return Nova's answer."""
         self.settle()
-        minor = 0
+        if request.path in ("", "/"):
+            return answer_json(list_documents(request.base, self.max_minor))
+        if not request.path.startswith("/v2.1"):
+            return answer_json(list_choices(request.base, request.path), 300)
+        version = ""
         try:
-            found = self._document(request)
-            if found is not None:
-                return found
-            caller = self.authenticate(request)
-            if caller is None:
-                return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
-            request.caller = caller
-            handler = self._find(request)
-            minor = requested_minor(request, self.max_minor)
-            request.microversion = minor
-            answer = handler(request)
+            answer = self._serve(request)
+            version = f"2.{request.microversion}" if request.microversion else ""
         except Refused as refused:
             answer = _error(refused.status, refused.message)
-        except NoSuchPath:
-            answer = _not_found(request)
-        except NoSuchMethod:
-            answer = _error(405, "The method specified is not allowed for this resource.")
-        if minor:
-            answer.headers += version_headers(minor)
+            version = f"2.{request.microversion}" if request.microversion else ""
+            version = refused.microversion or version
+        except (NoSuchPath, NoSuchMethod):
+            answer = page_not_found(request)
+        if version:
+            answer.headers += version_headers(version)
         request_id = self.request_id()
         answer.headers += [
             ("x-openstack-request-id", request_id),
@@ -274,15 +270,26 @@ class Compute(Service):
         ]
         return answer
 
-    def _document(self, request: Request) -> Answer | None:
+    def _serve(self, request: Request) -> Answer:
         path = request.path
-        if path in ("", "/"):
-            return answer_json(list_documents(request.base, self.max_minor))
         if path in ("/v2.1", "/v2.1/"):
+            request.microversion = requested_minor(request, self.max_minor)
             return answer_json(show_document(request.base, self.max_minor))
-        if not path.startswith("/v2.1/"):
-            return answer_json(list_choices(request.base, path), 300)
-        return None
+        caller = self.authenticate(request)
+        if caller is None:
+            return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
+        request.caller = caller
+        handler = self._find(request)
+        request.microversion = requested_minor(request, self.max_minor)
+        check_content_type(request)
+        project_id = request.url_project.strip("/")
+        if project_id and project_id != caller.project_id:
+            refuse(
+                400,
+                f"Malformed request URL: URL's project_id '{project_id}' doesn't match "
+                f"Context's project_id '{caller.project_id}'",
+            )
+        return handler(request)
 
     def _find(self, request: Request) -> Callable[[Request], Answer]:
         path = request.path.removeprefix("/v2.1")
@@ -293,13 +300,6 @@ class Compute(Service):
             if not re.fullmatch(r"[0-9a-f-]+", first):
                 raise
             handler, request.parameters = self._routes.get(request.method, rest)
-            project_id = request.caller.project_id
-            if first != project_id:
-                refuse(
-                    400,
-                    f"Malformed request URL: URL's project_id '{first}' doesn't match "
-                    f"Context's project_id '{project_id}'",
-                )
             request.url_project = f"/{first}"
         return handler
 
@@ -345,7 +345,9 @@ class Compute(Service):
             *details.ROUTES,
             *attached.ROUTES,
         ):
-            routes.add(method, f"/servers/{{server_id}}{path}", self._for_server(need, rule, serve))
+            routes.add(
+                method, f"/servers/{{server_id}}{path}", self._for_server(path, need, rule, serve)
+            )
         return routes
 
     def _guarded(self, need: str, rule: str, handler: CallHandler) -> Callable[[Request], Answer]:
@@ -356,9 +358,13 @@ class Compute(Service):
         return handle
 
     def _for_server(
-        self, need: str, rule: str, handler: ServerHandler
+        self, path: str, need: str, rule: str, handler: ServerHandler
     ) -> Callable[[Request], Answer]:
+        since = next((n for part, n in details.SINCE.items() if path.startswith(part)), 1)
+
         def handle(request: Request) -> Answer:
+            if request.microversion < since:
+                refuse(404, "The resource could not be found.")
             server = self.get_server(request.caller, request.parameters["server_id"])
             require(request.caller, need, rule)
             return handler(self, request, server)
@@ -371,16 +377,3 @@ def _error(status: int, message: str) -> Answer:
     answer = answer_json({name: {"code": status, "message": message}}, status)
     answer.headers[0] = ("content-type", "application/json; charset=UTF-8")
     return answer
-
-
-def _not_found(request: Request) -> Answer:
-    text = "The resource could not be found."
-    if "application/json" in request.headers.get("accept", ""):
-        body = {
-            "message": f"{text}<br /><br />\n\n\n",
-            "code": "404 Not Found",
-            "title": "Not Found",
-        }
-        return answer_json(body, 404)
-    page = f"404 Not Found\n\n{text}\n\n   "
-    return Answer(404, page.encode(), [("content-type", "text/plain; charset=UTF-8")])

@@ -33,6 +33,7 @@ def requested_minor(request: Request, maximum: int) -> int:
             406,
             f"Version {wanted} is not supported by the API. Minimum is 2.1 and maximum is "
             f"2.{maximum}.",
+            microversion=wanted,
         )
     return minor
 
@@ -46,11 +47,11 @@ def _find_wanted(request: Request) -> str | None:
     return legacy or None
 
 
-def version_headers(minor: int) -> list[tuple[str, str]]:
+def version_headers(version: str) -> list[tuple[str, str]]:
     """Return the headers Nova puts on what it served with a microversion."""
     return [
-        ("openstack-api-version", f"compute 2.{minor}"),
-        ("x-openstack-nova-api-version", f"2.{minor}"),
+        ("openstack-api-version", f"compute {version}"),
+        ("x-openstack-nova-api-version", version),
         ("vary", "OpenStack-API-Version"),
         ("vary", "X-OpenStack-Nova-API-Version"),
     ]

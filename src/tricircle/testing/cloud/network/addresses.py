@@ -162,11 +162,8 @@ def _subnet_for(
     if "subnet_id" in fixed:
         subnet = by_id.get(fixed["subnet_id"])
         if subnet is None:
-            message = (
-                f"Failed to create port on network {network_id}, because fixed_ips included "
-                f"invalid subnet {fixed['subnet_id']}."
-            )
-            refuse(400, f"Invalid input for operation: {message}.", "InvalidInput")
+            message = f"Subnet {fixed['subnet_id']} could not be found."
+            refuse(404, message, "SubnetNotFound")
         if "ip_address" in fixed and not _holds(subnet, fixed["ip_address"]):
             message = (
                 f"IP address {fixed['ip_address']} is not a valid IP for the specified subnet."

@@ -37,6 +37,10 @@ class Attribute:
     is_sort_key: bool = True
 
 
+class NotConverted(ValueError):
+    """A value that fails before it is validated: Neutron says it in other words."""
+
+
 def check_boolean(value: Json) -> bool:
     """Return a boolean, as neutron-lib converts it."""
     if isinstance(value, bool):
@@ -47,7 +51,7 @@ def check_boolean(value: Json) -> bool:
         return True
     if isinstance(value, str) and value.lower() in ("false", "0"):
         return False
-    raise ValueError(f"'{value}' cannot be converted to boolean")
+    raise NotConverted(f"'{value}' cannot be converted to boolean")
 
 
 def check_string(limit: int) -> Check:
@@ -89,7 +93,7 @@ def check_integer(value: Json) -> Json:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise ValueError(f"'{value}' is not an integer") from None
+        raise NotConverted(f"'{value}' is not an integer") from None
 
 
 def check_values(*allowed: object) -> Check:
@@ -97,7 +101,7 @@ def check_values(*allowed: object) -> Check:
 
     def check(value: Json) -> Json:
         if value not in allowed:
-            raise ValueError(f"'{value}' is not in {list(allowed)}")
+            raise ValueError(f"{value} is not in valid_values")
         return value
 
     return check
@@ -128,7 +132,7 @@ def check_cidr_or_none(value: Json) -> Json:
     try:
         return str(ipaddress.ip_network(value, strict=False))
     except ValueError:
-        raise ValueError(f"'{value}' is not a valid IP subnet") from None
+        raise NotConverted(f"{value} is not in a CIDR format") from None
 
 
 def check_list(value: Json) -> Json:
@@ -181,7 +185,8 @@ NETWORK = {
     "mtu": Attribute(UNSET, check=check_integer),
     "dns_domain": Attribute("", check=check_string(255), is_filter=False, is_sort_key=False),
     "qos_policy_id": Attribute(None, check=check_uuid_or_none, is_filter=False, is_sort_key=False),
-    "vlan_transparent": Attribute(UNSET, put=False, check=check_boolean, is_sort_key=False),
+    "vlan_transparent": Attribute(False, put=False, check=check_boolean, is_sort_key=False),
+    "qinq": Attribute(False, put=False, check=check_boolean, is_sort_key=False),
     "segments": Attribute(UNSET, check=check_list, write="admin", read="admin", is_filter=False),
     "status": _READ_ONLY,
     "subnets": Attribute(post=False, put=False, is_filter=False, is_sort_key=False),
@@ -191,8 +196,8 @@ NETWORK = {
 }
 SUBNET = {
     **_STANDARD,
-    "network_id": Attribute(REQUIRED, put=False, check=check_uuid),
     "ip_version": Attribute(REQUIRED, put=False, check=lambda v: check_values(4, 6)(int(v))),
+    "network_id": Attribute(REQUIRED, put=False, check=check_uuid),
     "cidr": Attribute(UNSET, put=False, check=check_cidr_or_none),
     "gateway_ip": Attribute(UNSET, check=check_address_or_none),
     "allocation_pools": Attribute(UNSET, check=check_list, is_filter=False, is_sort_key=False),
@@ -205,13 +210,13 @@ SUBNET = {
     "prefixlen": Attribute(UNSET, put=False, is_filter=False, is_sort_key=False),
     "use_default_subnetpool": Attribute(UNSET, put=False, is_filter=False, is_sort_key=False),
     "service_types": Attribute(None, check=check_list, is_filter=False, is_sort_key=False),
-    "dns_publish_fixed_ip": Attribute(False, check=check_boolean, is_filter=False),
-    "segment_id": Attribute(None, write="admin"),
     "shared": Attribute(post=False, put=False, is_sort_key=False),
     "router:external": Attribute(post=False, put=False, is_sort_key=False),
 }
 PORT = {
     **_STANDARD,
+    # Accepted and ignored (seen on Neutron 29): tags are set below the port only.
+    "tags": Attribute(UNSET, put=False, is_sort_key=False),
     "network_id": Attribute(REQUIRED, put=False, check=check_uuid),
     "admin_state_up": Attribute(True, check=check_boolean),
     "mac_address": Attribute(UNSET, check=check_mac),
@@ -236,12 +241,9 @@ PORT = {
         post=False, put=False, read="admin or service", is_filter=False, is_sort_key=False
     ),
     "dns_name": Attribute("", is_filter=False, is_sort_key=False),
-    "dns_domain": Attribute("", is_filter=False, is_sort_key=False),
     "dns_assignment": Attribute(post=False, put=False, is_filter=False, is_sort_key=False),
     "qos_policy_id": Attribute(None, check=check_uuid_or_none, is_filter=False, is_sort_key=False),
     "qos_network_policy_id": Attribute(post=False, put=False, is_filter=False, is_sort_key=False),
-    "propagate_uplink_status": Attribute(True, put=False, is_filter=False, is_sort_key=False),
-    "numa_affinity_policy": Attribute(None, is_filter=False, is_sort_key=False),
     "status": _READ_ONLY,
     "ip_allocation": _READ_ONLY,
     "resource_request": Attribute(
@@ -263,7 +265,7 @@ SECURITY_GROUP_RULE = {
     "port_range_min": Attribute(None, put=False),
     "port_range_max": Attribute(None, put=False),
     "remote_group_id": Attribute(None, put=False),
-    "remote_ip_prefix": Attribute(None, put=False, check=check_cidr_or_none),
+    "remote_ip_prefix": Attribute(None, put=False),
     "remote_address_group_id": Attribute(None, put=False),
     "normalized_cidr": _READ_ONLY,
     "belongs_to_default_sg": Attribute(post=False, put=False, is_sort_key=False),
@@ -271,7 +273,6 @@ SECURITY_GROUP_RULE = {
 ADDRESS_GROUP = {
     **{key: value for key, value in _STANDARD.items() if key != "tags"},
     "addresses": Attribute(None, put=False, check=check_list, is_filter=False, is_sort_key=False),
-    "shared": Attribute(post=False, put=False, is_filter=False, is_sort_key=False),
 }
 RBAC_POLICY = {
     "id": _READ_ONLY,
@@ -353,5 +354,7 @@ def _checked(name: str, attribute: Attribute, value: Json) -> Json:
         return value
     try:
         return attribute.check(value)
+    except NotConverted as error:
+        refuse(400, f"Invalid input for operation: {error}.", "InvalidInput")
     except (ValueError, TypeError) as error:
         refuse(400, f"Invalid input for {name}. Reason: {error}.", "HTTPBadRequest")

@@ -1,5 +1,7 @@
 """Security groups, their rules and address groups."""
 
+import ipaddress
+
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import (
     Answer,
@@ -14,7 +16,7 @@ from tricircle.testing.cloud.network.attributes import (
     SECURITY_GROUP,
     SECURITY_GROUP_RULE,
 )
-from tricircle.testing.cloud.network.resources import Resource, body_of
+from tricircle.testing.cloud.network.resources import Resource, body_of, refuse_by_policy
 from tricircle.testing.cloud.sources import zulu
 
 _PROTOCOLS = {
@@ -78,13 +80,10 @@ class SecurityGroups(Resource):
 
     def create(self, caller: Caller, values: Document) -> Document:
         """Return a group with its two egress rules."""
-        if values["name"] == "default":
-            refuse(
-                400,
-                "Invalid input for name. Reason: 'default' is a reserved name.",
-                "HTTPBadRequest",
-            )
         self.ensure_default(values["project_id"])
+        if values["name"] == "default":
+            message = "Default security group already exists."
+            refuse(409, message, "SecurityGroupDefaultAlreadyExists")
         for ethertype in ("IPv4", "IPv6"):
             self.network.rules.make(values, "egress", ethertype)
         return {"shared": False}
@@ -125,7 +124,13 @@ class SecurityGroups(Resource):
     def derived(self, item: Document) -> Document:
         """Return the rules of a group."""
         rules = [
-            {**rule, "tenant_id": rule["project_id"]}
+            {
+                **rule,
+                "tenant_id": rule["project_id"],
+                "belongs_to_default_sg": None if item["name"] == "default" else False,
+                "standard_attr_id": 1,
+                "tags": [],
+            }
             for rule in self.network.rules.items.values()
             if rule["security_group_id"] == item["id"]
         ]
@@ -202,7 +207,8 @@ class SecurityGroupRules(Resource):
                 )
         self.network.groups.touch(group)
         default = group["name"] == "default"
-        cidr = values["remote_ip_prefix"]
+        prefix = values["remote_ip_prefix"]
+        cidr = None if prefix is None else str(ipaddress.ip_network(prefix, strict=False))
         return {
             **made,
             "normalized_cidr": cidr,
@@ -240,7 +246,7 @@ class AddressGroups(Resource):
 
     def create(self, caller: Caller, values: Document) -> Document:
         """Return the addresses in order, once each."""
-        return {"addresses": sorted(set(values["addresses"])), "shared": False}
+        return {"addresses": sorted(set(values["addresses"]))}
 
     def delete(self, caller: Caller, item: Document) -> None:
         """Refuse while a rule uses a group."""
@@ -253,27 +259,32 @@ class AddressGroups(Resource):
             )
 
     def add_addresses(self, caller: Caller, request: Request) -> Answer:
-        """Answer PUT add_addresses; addresses already there are fine."""
-        return self._edit(caller, request, True)
+        """Answer PUT add_addresses; 400 for addresses that are there already."""
+        group, given = self._given_addresses(caller, request)
+        known = [address for address in given if address in group["addresses"]]
+        if known:
+            message = f"Addresses {known} already exist in the address group {group['id']}."
+            refuse(400, message, "AddressesAlreadyExist")
+        return self._set_addresses(caller, group, [*group["addresses"], *given])
 
     def remove_addresses(self, caller: Caller, request: Request) -> Answer:
         """Answer PUT remove_addresses; 404 for addresses that are not there."""
-        return self._edit(caller, request, False)
+        group, given = self._given_addresses(caller, request)
+        absent = [address for address in given if address not in group["addresses"]]
+        if absent:
+            message = f"Addresses {absent} not found in the address group {group['id']}."
+            refuse(404, message, "AddressesNotFound")
+        kept = [address for address in group["addresses"] if address not in given]
+        return self._set_addresses(caller, group, kept)
 
-    def _edit(self, caller: Caller, request: Request, adding: bool) -> Answer:
+    def _given_addresses(self, caller: Caller, request: Request) -> tuple[Document, list[str]]:
         group = self.get(caller, request.parameters["id"])
-        given = set(body_of(request).get("addresses", ()))
-        if adding:
-            group["addresses"] = sorted(set(group["addresses"]) | given)
-        else:
-            absent = sorted(given - set(group["addresses"]))
-            if absent:
-                refuse(
-                    404,
-                    f"Addresses {', '.join(absent)} not found in the address group {group['id']}.",
-                    "AddressesNotFound",
-                )
-            group["addresses"] = sorted(set(group["addresses"]) - given)
+        if not self.may_change(caller, group):
+            refuse_by_policy(["update_address_group"])
+        return group, list(body_of(request).get("addresses", ()))
+
+    def _set_addresses(self, caller: Caller, group: Document, addresses: list[str]) -> Answer:
+        group["addresses"] = sorted(set(addresses))
         self.touch(group)
         return answer_json({self.single: self.view(caller, group)})
 
@@ -288,7 +299,7 @@ def _canonical(values: Document) -> Document:
         and protocol not in _PROTOCOLS
         and not (protocol.isdigit() and int(protocol) <= 255)
     ):
-        names = [None, *_PROTOCOLS]
+        names = (None, "any", *_PROTOCOLS)
         refuse(
             400,
             f"Security group rule protocol {protocol} not supported. Only protocol values "
@@ -299,11 +310,13 @@ def _canonical(values: Document) -> Document:
     if ethertype is None:
         refuse(
             400,
-            f"Invalid input for ethertype. Reason: '{values['ethertype']}' is not in "
-            "['IPv4', 'IPv6'].",
-            "HTTPBadRequest",
+            f"Security group rule for ethertype '{values['ethertype']}' not supported. Allowed "
+            "values are ['IPv4', 'IPv6'].",
+            "SecurityGroupRuleInvalidEtherType",
         )
     prefix = values["remote_ip_prefix"]
+    if prefix is not None and not _is_cidr(prefix):
+        refuse(400, f"Invalid CIDR {prefix} given as IP prefix.", "InvalidCIDR")
     if prefix is not None and (":" in prefix) != (ethertype == "IPv6"):
         refuse(
             400,
@@ -318,6 +331,14 @@ def _canonical(values: Document) -> Document:
         "port_range_min": low,
         "port_range_max": high,
     }
+
+
+def _is_cidr(prefix: str) -> bool:
+    try:
+        ipaddress.ip_network(prefix, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _port(value: object) -> int | None:

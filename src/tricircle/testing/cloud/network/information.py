@@ -28,6 +28,8 @@ DEFAULT_QUOTA = {
     "security_group": 10,
     "security_group_rule": 100,
     "rbac_policy": 10,
+    "router_route": 30,
+    "trunk": -1,
 }
 
 
@@ -50,7 +52,9 @@ def show_extension(caller: Caller, request: Request) -> Answer:
     """Answer GET /extensions/{alias}."""
     alias = request.parameters["id"]
     if alias not in EXTENSIONS:
-        refuse(404, f"Extension with alias {alias} does not exist", "HTTPNotFound")
+        text = f"The resource could not be found.<br /><br />\nExtension with alias {alias} does "
+        message = f"{text}not exist\n\n"
+        return answer_json({"message": message, "code": "404 Not Found", "title": "Not Found"}, 404)
     return answer_json({"extension": _extension_view(alias)})
 
 

@@ -6,7 +6,7 @@ from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Document, refuse
 from tricircle.testing.cloud.network.addresses import default_pools, numbers
 from tricircle.testing.cloud.network.attributes import NETWORK, SUBNET
-from tricircle.testing.cloud.network.resources import Resource
+from tricircle.testing.cloud.network.resources import Resource, refuse_by_policy
 
 _VLAN_RANGE = range(100, 1000)
 _TUNNEL_RANGE = range(1, 65_536)
@@ -102,7 +102,7 @@ class Networks(Resource):
             refuse(
                 409,
                 f"Unable to complete operation on network {network_id}. There are one or "
-                "more ports still in use on the network, id for these ports is "
+                "more ports still in use on the network, id for these ports is: "
                 f"{used}.",
                 "NetworkInUse",
             )
@@ -145,9 +145,11 @@ class Subnets(Resource):
 
     def create(self, caller: Caller, values: Document) -> Document:
         """Return gateway and pools; refuse an overlap."""
-        network = self.network.networks.get(caller, values["network_id"])
+        network = self.network.networks.items.get(values["network_id"])
+        if network is None:
+            raise self.network.networks.refuse_absent(values["network_id"])
         if not caller.is_admin and network["project_id"] != caller.project_id:
-            refuse(403, "rule:create_subnet is disallowed by policy", "PolicyNotAuthorized")
+            refuse_by_policy(["create_subnet"])
         cidr = values.get("cidr")
         if cidr is None:
             refuse(
@@ -157,7 +159,7 @@ class Subnets(Resource):
             )
         parsed = ipaddress.ip_network(cidr)
         if parsed.version != values["ip_version"]:
-            text = f"ip_version {values['ip_version']} does not match the cidr {cidr}"
+            text = f"cidr '{cidr}' does not match the ip_version '{values['ip_version']}'"
             refuse(400, f"Invalid input for operation: {text}.", "InvalidInput")
         self._refuse_overlap(network, cidr)
         gateway = values.get("gateway_ip", str(parsed.network_address + 1))
@@ -165,7 +167,8 @@ class Subnets(Resource):
         if pools is None:
             pools = default_pools(cidr, gateway)
         self._check_pools(cidr, gateway, pools)
-        made = {"gateway_ip": gateway, "allocation_pools": pools}
+        external = network["router:external"]
+        made = {"gateway_ip": gateway, "allocation_pools": pools, "router:external": external}
         self.network.addresses.add_subnet({**values, **made})
         network["subnets"].append(values["id"])
         return made

@@ -1,11 +1,16 @@
 """Ports: addresses, security groups, bindings, and what Nova does to them."""
 
+import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.network.attributes import PORT
 from tricircle.testing.cloud.network.resources import Resource
+
+if TYPE_CHECKING:
+    from tricircle.testing.cloud.compute.records import Server
 
 
 class Ports(Resource):
@@ -24,6 +29,8 @@ class Ports(Resource):
         network = self.network.networks.get(caller, values["network_id"])
         self._require_owner(caller, network, values)
         secured = bool({**network, **values}["port_security_enabled"])
+        if values["device_owner"].startswith("network:"):
+            secured = False
         groups = self._groups(caller, values, secured)
         subnets = [self.network.subnets.items[found] for found in network["subnets"]]
         addresses = self.network.addresses
@@ -35,7 +42,6 @@ class Ports(Resource):
             "fixed_ips": fixed_ips,
             "security_groups": groups,
             "port_security_enabled": secured,
-            "dns_assignment": [],
             "qos_network_policy_id": network["qos_policy_id"],
             "ip_allocation": "immediate" if fixed_ips else "none",
             "resource_request": None,
@@ -115,6 +121,17 @@ class Ports(Resource):
         self.network.floating_ips.release_port(port["id"])
         self.items.pop(port["id"], None)
 
+    def derived(self, item: Document) -> Document:
+        """Return the names Neutron's own DNS has for a port."""
+        names = []
+        for fixed in item["fixed_ips"]:
+            address = fixed["ip_address"]
+            host = item["dns_name"] or "host-" + re.sub(r"[.:]", "-", address)
+            names.append(
+                {"ip_address": address, "hostname": host, "fqdn": f"{host}.openstacklocal."}
+            )
+        return {"dns_assignment": names}
+
     def is_shared_with(self, caller: Caller, item: Document) -> bool:
         """Return whether the port is on a network of the caller."""
         network = self.network.networks.items.get(item["network_id"])
@@ -148,9 +165,11 @@ class Ports(Resource):
             given["fixed_ips"] = wanted
         return self.add(caller, given)
 
-    def bind(self, port: Document, server_id: str, zone: str, host: str) -> None:
-        """Give a port to a server on a host."""
-        port["device_id"] = server_id
+    def bind(self, port: Document, server: "Server") -> None:
+        """Give a port to a server on its host, with its name for the DNS."""
+        zone, host = server.availability_zone, server.host or ""
+        port["device_id"] = server.uuid
+        port["dns_name"] = server.hostname
         port["device_owner"] = f"compute:{zone}"
         port["binding:host_id"] = host
         port |= _binding(port)
@@ -158,7 +177,7 @@ class Ports(Resource):
 
     def unbind(self, port: Document) -> None:
         """Take a port away from its server and keep it."""
-        port |= {"device_id": "", "device_owner": "", "binding:host_id": ""}
+        port |= {"device_id": "", "device_owner": "", "binding:host_id": "", "dns_name": ""}
         port |= _binding(port)
         self.touch(port)
 

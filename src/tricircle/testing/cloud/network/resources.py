@@ -105,9 +105,7 @@ class Resource:
 
     def add(self, caller: Caller, given: Document) -> Document:
         """Create an item from what a client gave, and return it."""
-        given = dict(given)
-        if "tenant_id" in given:
-            given.setdefault("project_id", given.pop("tenant_id"))
+        given = self._with_project(caller, given)
         values = fill_in(self.attributes, given)
         values["project_id"] = values.get("project_id") or caller.project_id
         values.pop("tenant_id", None)
@@ -121,6 +119,22 @@ class Resource:
         item |= self.create(caller, item)
         self.items[item["id"]] = item
         return item
+
+    def _with_project(self, caller: Caller, given: Document) -> Document:
+        given = dict(given)
+        for name in ("project_id", "tenant_id"):
+            if given.get(name) not in (None, caller.project_id) and not (
+                caller.is_admin or caller.is_service
+            ):
+                refuse(
+                    400,
+                    f"Specifying '{name}' other than the authenticated project in request is not "
+                    "allowed for the current user.",
+                    "HTTPBadRequest",
+                )
+        if "tenant_id" in given:
+            given.setdefault("project_id", given.pop("tenant_id"))
+        return given
 
     def _require_create(self, caller: Caller, given: Document, project_id: str) -> None:
         rules = [f"create_{self.single}"]
@@ -142,7 +156,7 @@ class Resource:
 
     def change(self, caller: Caller, item: Document, given: Document) -> None:
         """Update an item with what a client gave."""
-        changes = check_changes(self.attributes, given)
+        changes = check_changes(self.attributes, self._with_project(caller, given))
         rules = [f"update_{self.single}"]
         refused = not self.may_change(caller, item)
         for name in changes:
@@ -358,8 +372,9 @@ def _allowed(who: str, caller: Caller) -> bool:
 
 def refuse_by_policy(rules: list[str]) -> NoReturn:
     """Raise Refused in the words of oslo.policy."""
-    named = [f"rule:{rule}" for rule in rules]
-    text = named[0] if len(named) == 1 else f"({' and '.join(named)})"
+    text, *others = [f"rule:{rule}" for rule in rules]
+    for other in others:
+        text = f"({text} and {other})"
     refuse(403, f"{text} is disallowed by policy", "PolicyNotAuthorized")
 
 

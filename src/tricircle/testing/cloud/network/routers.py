@@ -22,6 +22,10 @@ _GATEWAY = "network:router_gateway"
 class Routers(Resource):
     """Routers of one Neutron."""
 
+    def refuse_absent(self, item_id: str) -> Refused:
+        """Return Neutron's error for an absent router."""
+        return Refused(404, f"Router {item_id} could not be found", "RouterNotFound")
+
     collection = "routers"
     single = "router"
     attributes = ROUTER
@@ -46,8 +50,9 @@ class Routers(Resource):
 
     def delete(self, caller: Caller, item: Document) -> None:
         """Refuse while the router has interfaces."""
-        if self._ports(item, _INTERFACE):
-            refuse(409, f"Router {item['id']} still has ports", "RouterInUse")
+        attached = ", ".join(port["id"] for port in self._ports(item, _INTERFACE))
+        if attached:
+            refuse(409, f"Router {item['id']} has ports still attached: {attached}", "RouterInUse")
         self._drop_gateway(item)
 
     def _ports(self, router: Document, owner: str) -> list[Document]:
@@ -137,7 +142,7 @@ class Routers(Resource):
                 if fixed["subnet_id"] in subnet_ids:
                     refuse(
                         400,
-                        f"Bad router request: Router {router['id']} already has a port on "
+                        "Bad router request: Router already has a port on "
                         f"subnet {fixed['subnet_id']}.",
                         "BadRequest",
                     )
@@ -168,7 +173,7 @@ class Routers(Resource):
         """Answer PUT add_extraroutes; routes already there are fine."""
         router = self._get_own(caller, request, "update_router")
         given: list[Json] = body_of(request)["router"]["routes"]
-        self._check_routes(router, given)
+        self._check_routes(router, given + [r for r in router["routes"] if r not in given])
         router["routes"] = router["routes"] + [r for r in given if r not in router["routes"]]
         self.touch(router)
         return answer_json({"router": self.view(caller, router)})
@@ -305,7 +310,7 @@ def _interface_view(router: Document, port: Document) -> Document:
     subnets = [fixed["subnet_id"] for fixed in port["fixed_ips"]]
     return {
         "id": router["id"],
-        "tenant_id": router["project_id"],
+        "project_id": router["project_id"],
         "port_id": port["id"],
         "network_id": port["network_id"],
         "subnet_id": subnets[0] if subnets else None,

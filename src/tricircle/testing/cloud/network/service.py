@@ -117,9 +117,13 @@ class Network(Service):
         except NoSuchPath:
             answer = _error(404, GONE, "HTTPNotFound")
         except NoSuchMethod:
-            message = "The server could not comply with the request since it is either malformed"
+            message = (
+                "The server could not comply with the request since it is either malformed or "
+                "otherwise incorrect."
+            )
             answer = _error(405, message, "HTTPMethodNotAllowed")
-        answer.headers.append(("x-openstack-request-id", self.request_id()))
+        if request.path not in ("", "/"):
+            answer.headers.append(("x-openstack-request-id", self.request_id()))
         return answer
 
     def _serve(self, request: Request) -> Answer:
@@ -215,7 +219,7 @@ class Network(Service):
         def add(caller: Caller, request: Request) -> Answer:
             item = owned(caller, request)
             item["tags"] = sorted({*item["tags"], request.parameters["tag"]})
-            return Answer(201)
+            return answer_json(None, 201)
 
         def drop(caller: Caller, request: Request) -> Answer:
             item, tag = owned(caller, request), request.parameters["tag"]
@@ -249,15 +253,10 @@ class Network(Service):
         return answer_json({"resources": resources})
 
     def _topology(self, caller: Caller, request: Request) -> Answer:
+        reason = "Unable to provide project private network."
         if "dry-run" in request.list_values("fields"):
-            refuse(
-                400,
-                "Deployment error: No default router:external network.",
-                "AutoAllocationFailure",
-            )
-        refuse(
-            400, "Deployment error: No default router:external network.", "AutoAllocationFailure"
-        )
+            reason = "No default subnetpools defined."
+        refuse(409, f"Deployment error: {reason}", "AutoAllocationFailure")
 
 
 def _system_caller(clock: Clock, project_id: str) -> Caller:

@@ -3,7 +3,7 @@
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Document, Refused, refuse
 from tricircle.testing.cloud.network.attributes import RBAC_POLICY
-from tricircle.testing.cloud.network.resources import Resource
+from tricircle.testing.cloud.network.resources import GONE, Resource, refuse_by_policy
 
 _ACTIONS = {
     "network": ("access_as_shared", "access_as_external"),
@@ -24,7 +24,7 @@ class Policies(Resource):
 
     def refuse_absent(self, item_id: str) -> Refused:
         """Return Neutron's error for an absent policy."""
-        message = f"RBAC policy of type None with ID {item_id} not found"
+        message = f"RBAC policy of type unknown with ID {item_id} not found"
         return Refused(404, message, "RbacPolicyNotFound")
 
     def create(self, caller: Caller, values: Document) -> Document:
@@ -47,11 +47,14 @@ class Policies(Resource):
         if not caller.is_admin and owner != caller.project_id:
             refuse(404, GONE, "HTTPNotFound")
         if values["target_tenant"] == "*" and not caller.is_admin:
-            refuse(
-                403,
-                "(rule:create_rbac_policy and rule:create_rbac_policy:target_tenant) is "
-                "disallowed by policy",
-                "PolicyNotAuthorized",
+            refuse_by_policy(
+                [
+                    "create_rbac_policy",
+                    *(
+                        f"create_rbac_policy:{name}"
+                        for name in ("object_type", "object_id", "target_tenant", "action")
+                    ),
+                ]
             )
         same = ("object_type", "object_id", "target_tenant", "action")
         if any(all(item[k] == values[k] for k in same) for item in self.items.values()):
@@ -87,6 +90,3 @@ class Policies(Resource):
         ]
         for key in gone:
             del self.items[key]
-
-
-GONE = "The resource could not be found."

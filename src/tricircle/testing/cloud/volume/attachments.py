@@ -6,7 +6,7 @@ from tricircle.testing.cloud.http import Answer, Document, Request, answer_json,
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
 from tricircle.testing.cloud.volume.guards import body_of, get_volume, is_true, read, require
-from tricircle.testing.cloud.volume.records import VolumeAttachment
+from tricircle.testing.cloud.volume.records import Volume, VolumeAttachment
 
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
@@ -103,7 +103,7 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
         "reserved",
         None,
         None,
-        given.get("mode", "null"),
+        _mode(volume, given),
     )
     if given.get("connector"):
         _connect(made, given["connector"])
@@ -114,15 +114,30 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
     return answer_json({"attachment": _detail(made)})
 
 
+def _mode(volume: Volume, given: Document) -> str:
+    read_only = volume.admin_metadata.get("readonly") == "True"
+    mode: str = given.get("mode", "ro" if read_only else "null")
+    return mode
+
+
 def _connect(attachment: VolumeAttachment, connector: Document) -> None:
     attachment.status = "attaching"
     attachment.mountpoint = connector.get("mountpoint")
     attachment.host = connector.get("host")
-    attachment.connector = {
-        "driver_volume_type": "iscsi",
+    attachment.connector = connection_of(attachment)
+
+
+def connection_of(attachment: VolumeAttachment) -> Document:
+    """Return what a host needs to reach the volume."""
+    return {
+        "access_mode": "rw",
         "attachment_id": attachment.id,
-        "volume_id": attachment.volume_id,
+        "cacheable": False,
+        "driver_volume_type": "iscsi",
+        "encrypted": False,
         "enforce_multipath": False,
+        "qos_specs": None,
+        "volume_id": attachment.volume_id,
     }
 
 
@@ -147,7 +162,11 @@ def _delete(cinder: "Cinder", request: Request) -> Answer:
     require(request.caller, "write", "volume:attachment_delete")
     if attachment.status == "attached" and not request.caller.is_service:
         # CVE-2023-2088: only Nova may take a volume away under a running server.
-        refuse(409, f"Detach volume from instance {attachment.instance_uuid} using the Compute API")
+        refuse(
+            409,
+            "ConflictNovaUsingAttachment: Detach volume from instance "
+            f"{attachment.instance_uuid} using the Compute API",
+        )
     cinder.detach_from_server(attachment.volume_id, attachment.id, False)
     return answer_json({"attachments": []})
 

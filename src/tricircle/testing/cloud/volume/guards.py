@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
-from tricircle.testing.cloud.http import Document, Json, Request, parse_body, refuse
+from tricircle.testing.cloud.http import Answer, Document, Json, Request, parse_body, refuse
 from tricircle.testing.cloud.schemas import Schema, body_message, find_error
 from tricircle.testing.cloud.volume.records import Volume
 
@@ -49,3 +49,8 @@ def get_volume(cinder: "Cinder", caller: Caller, volume_id: str) -> Volume:
 def is_true(value: object) -> bool:
     """Return whether a value means yes."""
     return str(value).lower() in ("1", "t", "true", "on", "y", "yes")
+
+
+def empty(status: int) -> Answer:
+    """Return an answer without a body, which Cinder still calls JSON."""
+    return Answer(status, b"", [("content-type", "application/json")])

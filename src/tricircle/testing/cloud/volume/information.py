@@ -1,5 +1,6 @@
 """What Cinder tells about itself: zones, limits, quotas, extensions, services, pools."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
@@ -66,7 +67,12 @@ def _quota(cinder: "Cinder", request: Request) -> Answer:
     view: Document = {"id": project_id}
     used = _used(cinder, project_id)
     with_usage = request.find("usage") in ("True", "true", "1")
-    for name, limit in _LIMITS.items():
+    by_type = {
+        f"{name}_{kind.name}": -1
+        for kind in cinder.types.values()
+        for name in ("gigabytes", "snapshots", "volumes")
+    }
+    for name, limit in (_LIMITS | cinder.quotas | by_type).items():
         view[name] = limit
         if with_usage:
             view[name] = {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
@@ -75,7 +81,9 @@ def _quota(cinder: "Cinder", request: Request) -> Answer:
 
 def _update_quota(cinder: "Cinder", request: Request) -> Answer:
     given = body_of(request).get("quota_set", {})
-    return answer_json({"quota_set": {**_LIMITS, **given}})
+    for name in cinder.quotas:
+        cinder.quotas[name] = int(given.get(name, cinder.quotas[name]))
+    return answer_json({"quota_set": {**_LIMITS, **cinder.quotas, **given}})
 
 
 def _extension_view(alias: str) -> Document:
@@ -124,6 +132,17 @@ def _list_pools(cinder: "Cinder", request: Request) -> Answer:
     return answer_json({"pools": [pool]})
 
 
+def _empty_list(name: str, since: int) -> Callable[["Cinder", Request], Answer]:
+    """Return what lists resources the simulation never has."""
+
+    def index(cinder: "Cinder", request: Request) -> Answer:
+        if request.microversion < since:
+            refuse(404, "The resource could not be found.")
+        return answer_json({name: []})
+
+    return index
+
+
 def _volume(cinder: "Cinder", request: Request) -> Volume:
     return get_volume(cinder, request.caller, request.parameters["id"])
 
@@ -136,7 +155,28 @@ ROUTES = (
     ("GET", "/os-quota-sets/{id}/defaults", "read", "volume_extension:quotas:show", _quota),
     ("PUT", "/os-quota-sets/{id}", "admin", "volume_extension:quotas:update", _update_quota),
     ("GET", "/os-services", "admin", "volume_extension:services:index", _list_services),
-    ("GET", "/scheduler-stats/get_pools", "admin", "scheduler_extension:get_pools", _list_pools),
+    (
+        "GET",
+        "/scheduler-stats/get_pools",
+        "admin",
+        "scheduler_extension:scheduler_stats:get_pools",
+        _list_pools,
+    ),
+    ("GET", "/backups", "read", "backup:get_all", _empty_list("backups", 0)),
+    ("GET", "/backups/detail", "read", "backup:get_all", _empty_list("backups", 0)),
+    ("GET", "/groups", "read", "group:get_all", _empty_list("groups", 13)),
+    ("GET", "/groups/detail", "read", "group:get_all", _empty_list("groups", 13)),
+    ("GET", "/group_types", "read", "group:group_types:get_all", _empty_list("group_types", 11)),
+    ("GET", "/messages", "read", "message:get_all", _empty_list("messages", 3)),
+    ("GET", "/volume-transfers", "read", "volume:get_all_transfers", _empty_list("transfers", 0)),
+    ("GET", "/os-volume-transfer", "read", "volume:get_all_transfers", _empty_list("transfers", 0)),
+    (
+        "GET",
+        "/qos-specs",
+        "admin",
+        "volume_extension:qos_specs_manage:get_all",
+        _empty_list("qos_specs", 0),
+    ),
     *routes_for(
         "/volumes/{id}/metadata",
         "volume:volume_metadata",

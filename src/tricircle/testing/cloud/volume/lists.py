@@ -60,7 +60,7 @@ def parse_order(request: Request, valid: Iterable[str]) -> Order:
         refuse(400, "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'.")
     wrong = [key for key in keys if key not in valid]
     if wrong:
-        refuse(400, f"Invalid input received: Sort key supplied is invalid: {wrong[0]}")
+        refuse(400, "Invalid input received: Invalid sort key")
     for key in ("created_at", "id"):
         if key not in keys:
             keys, ways = [*keys, key], [*ways, ways[0]]

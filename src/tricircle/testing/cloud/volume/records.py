@@ -60,6 +60,7 @@ class Volume:
     image_metadata: dict[str, str] = field(default_factory=dict)
     migration_status: str | None = None
     group_id: str | None = None
+    service_uuid: str | None = None
     attachments: list[VolumeAttachment] = field(default_factory=list)
     encoded: tuple[object, bytes] | None = None
 

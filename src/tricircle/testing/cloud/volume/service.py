@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
@@ -16,6 +16,7 @@ from tricircle.testing.cloud.http import (
     Request,
     Routes,
     answer_json,
+    page_not_found,
     refuse,
 )
 from tricircle.testing.cloud.service import Service, Tokens, unauthorized
@@ -47,6 +48,7 @@ _FAULTS = {
     501: "notImplemented",
     503: "serviceUnavailable",
 }
+_NO_VERSION = -1
 CallHandler = Callable[["Volume", Request], Answer]
 
 
@@ -57,12 +59,13 @@ class Volume(Service):
         self, tokens: Tokens, clock: Clock, ids: Ids, zone: str, host: str, max_minor: int
     ) -> None:
         super().__init__("volume", "volumev3", tokens, ids)
-        self.clock = clock
+        self._clock = clock
         self.zone = zone
         self.host = f"{host}@lvm#lvm"
         self.max_minor = max_minor
         self.max_limit = 1000
-        self.delay_s = 0.0
+        self.quotas = {"volumes": -1, "gigabytes": -1}
+        self.service_id = ids()
         self.images: Images | None = None
         self.volumes: dict[str, records.Volume] = {}
         self.snapshots: dict[str, records.Snapshot] = {}
@@ -71,6 +74,10 @@ class Volume(Service):
         self.index = volumes.VolumeIndex(self)
         self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
         self._routes = self._build_routes()
+
+    def clock(self) -> datetime:
+        """Return the time as Cinder's database keeps it: in whole seconds."""
+        return self._clock().replace(microsecond=0)
 
     # For tests.
 
@@ -93,7 +100,7 @@ class Volume(Service):
         now = self.clock()
         made = []
         for n in range(count):
-            born = now - timedelta(seconds=spread_s * (count - 1 - n))
+            born = now - timedelta(seconds=int(spread_s * (count - 1 - n)))
             volume = records.Volume(
                 self.ids(), project_id, user_id, 1, born, born, self.zone, self.default_type,
                 self.host, name.format(n=n),
@@ -144,10 +151,10 @@ class Volume(Service):
         made = records.VolumeAttachment(
             self.ids(), volume_id, server_id, "attached", device, host, "rw", self.clock()
         )
+        made.connector = attachments.connection_of(made)
         self.attachments[made.id] = made
         volume.attachments.append(made)
         volume.status = "in-use"
-        volume.admin_metadata = {"readonly": "False"}
         self.touch(volume)
         return made.id
 
@@ -173,37 +180,55 @@ class Volume(Service):
 
     def answer(self, request: Request) -> Answer:
         """Return Cinder's answer."""
-        minor: int | None = None
+        request.microversion = _NO_VERSION
+        version = ""
         try:
-            if request.path in ("", "/"):
-                return answer_json({"versions": [self._version_view(request)]}, 300)
-            if request.path in ("/v3", "/v3/"):
-                return answer_json({"versions": [self._version_view(request)]})
-            caller = self.authenticate(request)
-            if caller is None:
-                return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
-            request.caller = caller
-            handler = self._find(request)
-            minor = requested_minor(request, self.max_minor)
-            request.microversion = minor
-            self._check_project(request)
-            answer = handler(request)
+            answer = self._serve(request)
         except Refused as refused:
             answer = _error(refused.status, refused.message)
-        except NoSuchPath:
-            answer = _not_found()
-        except NoSuchMethod:
-            answer = _not_found()
-        if minor is not None:
+            version = refused.microversion
+            answer.headers.append(("x-compute-request-id", self.request_id()))
+        except (NoSuchPath, NoSuchMethod):
+            answer = page_not_found(request)
+        if not version and request.microversion != _NO_VERSION:
+            version = f"3.{request.microversion}"
+        if version:
             answer.headers += [
-                ("openstack-api-version", f"volume 3.{minor}"),
+                ("openstack-api-version", f"volume {version}"),
                 ("vary", "OpenStack-API-Version"),
             ]
-        request_id = self.request_id()
-        answer.headers += [
-            ("x-compute-request-id", request_id),
-            ("x-openstack-request-id", request_id),
-        ]
+        answer.headers.append(("x-openstack-request-id", self.request_id()))
+        return answer
+
+    def _serve(self, request: Request) -> Answer:
+        if request.path in ("", "/"):
+            request.microversion = requested_minor(request, self.max_minor)
+            return self._with_id(answer_json({"versions": [self._version_view(request)]}, 300))
+        caller = self.authenticate(request)
+        if caller is None:
+            return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
+        request.caller = caller
+        if request.path in ("/v3", "/v3/"):
+            request.microversion = requested_minor(request, self.max_minor)
+            return self._with_id(answer_json({"versions": [self._version_view(request)]}))
+        handler = self._find(request)
+        request.microversion = requested_minor(request, self.max_minor)
+        self._check_project(request)
+        if request.method in ("POST", "PUT") and not request.body:
+            refuse(
+                500,
+                "The server has either erred or is incapable of performing the requested "
+                "operation.",
+            )
+        answer = handler(request)
+        if answer.body or answer.find_header("content-type") == "application/json":
+            return self._with_id(answer)
+        # What a handler answers by itself, without Cinder's serializer.
+        answer.headers.append(("content-type", "text/html; charset=UTF-8"))
+        return answer
+
+    def _with_id(self, answer: Answer) -> Answer:
+        answer.headers.append(("x-compute-request-id", self.request_id()))
         return answer
 
     def _find(self, request: Request) -> Callable[[Request], Answer]:
@@ -282,23 +307,18 @@ def requested_minor(request: Request, maximum: int) -> int:
             "MajorNum.MinorNum.",
         )
     if match[1] != "3" or int(match[2]) > maximum:
-        refuse(
+        raise Refused(
             406,
             f"Version {version} is not supported by the API. Minimum is 3.0 and maximum "
             f"is 3.{maximum}.",
+            microversion=version,
         )
     return int(match[2])
 
 
 def _error(status: int, message: str) -> Answer:
     name = _FAULTS.get(status, "computeFault")
-    return answer_json({name: {"code": status, "message": message}}, status)
-
-
-def _not_found() -> Answer:
-    text = "The resource could not be found."
-    page = (
-        "<html>\n <head>\n  <title>404 Not Found</title>\n </head>\n <body>\n"
-        f"  <h1>404 Not Found</h1>\n  {text}<br /><br />\n\n\n\n </body>\n</html>"
-    )
-    return Answer(404, page.encode(), [("content-type", "text/html; charset=UTF-8")])
+    fault: Document = {"code": status, "message": message}
+    if status != 413:
+        return answer_json({name: fault}, status)
+    return answer_json({name: {**fault, "retryAfter": "0"}}, status, {"retry-after": "0"})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume.guards import body_of, get_volume, is_true, read, require
+from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import parse_order, slice_of, sort_items
 from tricircle.testing.cloud.volume.metadata import routes_for
 from tricircle.testing.cloud.volume.records import Snapshot
@@ -173,10 +173,10 @@ def _act(cinder: "Cinder", request: Request) -> Answer:
     require(request.caller, "admin", rule)
     if name == "os-force_delete":
         del cinder.snapshots[snapshot.id]
-        return Answer(202)
+        return empty(202)
     snapshot.status = body[name]["status"]
     snapshot.updated_at = cinder.clock()
-    return Answer(202)
+    return empty(202)
 
 
 ROUTES = (

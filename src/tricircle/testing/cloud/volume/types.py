@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import object_of
-from tricircle.testing.cloud.volume.guards import body_of, is_true, read, require
+from tricircle.testing.cloud.volume.guards import body_of, empty, is_true, read, require
 from tricircle.testing.cloud.volume.records import VolumeType
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def _index(cinder: "Cinder", request: Request) -> Answer:
 
 
 def _show(cinder: "Cinder", request: Request) -> Answer:
-    return answer_json({"volume_type": _view(_get(cinder, request), request)})
+    view = _view(_get(cinder, request), request)
+    if request.parameters["id"] == "default":
+        del view["os-volume-type-access:is_public"]
+    return answer_json({"volume_type": view})
 
 
 def _create(cinder: "Cinder", request: Request) -> Answer:
@@ -179,11 +182,11 @@ def _act(cinder: "Cinder", request: Request) -> Answer:
                 409, f"Volume type access for {kind.id} / {project_id} combination already exists."
             )
         kind.projects.add(project_id)
-        return Answer(202)
+        return empty(202)
     if project_id not in kind.projects:
         refuse(404, f"Volume type access not found for {kind.id} / {project_id} combination.")
     kind.projects.remove(project_id)
-    return Answer(202)
+    return empty(202)
 
 
 _MANAGE = "volume_extension:types_manage"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import body_message, find_error, object_of
-from tricircle.testing.cloud.volume.guards import body_of, get_volume, is_true, require
+from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, require
 from tricircle.testing.cloud.volume.records import Volume
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def delete_volume(cinder: "Cinder", volume: Volume, force: bool, cascade: bool) 
 def _set_status(cinder: "Cinder", volume: Volume, status: str) -> Answer:
     volume.status = status
     cinder.touch(volume)
-    return Answer(202)
+    return empty(202)
 
 
 def _extend(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -98,7 +98,7 @@ def _extend(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
         )
     volume.size = size
     cinder.touch(volume)
-    return Answer(202)
+    return empty(202)
 
 
 def _reserve(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -113,7 +113,7 @@ def _reserve(cinder: "Cinder", request: Request, volume: Volume, given: Json) ->
 
 def _unreserve(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     if volume.status != "attaching":
-        return Answer(202)
+        return empty(202)
     return _set_status(cinder, volume, "in-use" if volume.attachments else "available")
 
 
@@ -129,14 +129,14 @@ def _begin_detaching(cinder: "Cinder", request: Request, volume: Volume, given: 
 
 def _roll_detaching(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     if volume.status != "detaching":
-        return Answer(202)
+        return empty(202)
     return _set_status(cinder, volume, "in-use")
 
 
 def _attach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     server_id = given.get("instance_uuid") or ""
     cinder.attach_to_server(volume.id, server_id, given["mountpoint"], given.get("host_name"))
-    return Answer(202)
+    return empty(202)
 
 
 def _detach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -154,7 +154,7 @@ def _detach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
         cinder.detach_from_server(volume.id, item.id, False)
     if not chosen:
         _set_status(cinder, volume, "available")
-    return Answer(202)
+    return empty(202)
 
 
 def _initialize(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -169,7 +169,7 @@ def _initialize(cinder: "Cinder", request: Request, volume: Volume, given: Json)
 
 
 def _terminate(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
-    return Answer(202)
+    return empty(202)
 
 
 def _upload(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -208,7 +208,7 @@ def _read_only(cinder: "Cinder", request: Request, volume: Volume, given: Json) 
         )
     volume.admin_metadata = {**volume.admin_metadata, "readonly": str(is_true(given["readonly"]))}
     cinder.touch(volume)
-    return Answer(202)
+    return empty(202)
 
 
 def _retype(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -220,13 +220,13 @@ def _retype(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
         refuse(400, f"Invalid volume: Volume {volume.id} status must be available or in-use.")
     volume.volume_type = kind
     cinder.touch(volume)
-    return Answer(202)
+    return empty(202)
 
 
 def _set_bootable(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     volume.bootable = is_true(given["bootable"])
     cinder.touch(volume)
-    return Answer(200)
+    return empty(200)
 
 
 def _reset_status(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -237,12 +237,12 @@ def _reset_status(cinder: "Cinder", request: Request, volume: Volume, given: Jso
     if given.get("attach_status") == "detached":
         volume.attachments = []
     cinder.touch(volume)
-    return Answer(202)
+    return empty(202)
 
 
 def _force_delete(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     delete_volume(cinder, volume, True, True)
-    return Answer(202)
+    return empty(202)
 
 
 def _set_image(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -252,6 +252,8 @@ def _set_image(cinder: "Cinder", request: Request, volume: Volume, given: Json) 
 
 
 def _show_image(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
+    if not volume.image_metadata:
+        refuse(404, f"Glance metadata for volume/snapshot {volume.id} cannot be found.")
     return answer_json({"metadata": volume.image_metadata})
 
 
@@ -263,7 +265,7 @@ def _unset_image(cinder: "Cinder", request: Request, volume: Volume, given: Json
         name: text for name, text in volume.image_metadata.items() if name != key
     }
     cinder.touch(volume)
-    return Answer(200)
+    return empty(200)
 
 
 def _revert(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
@@ -277,7 +279,7 @@ def _revert(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
             f"Specified snapshot {given.get('snapshot_id')} is None or not the latest one "
             f"of volume {volume.id}.",
         )
-    return Answer(202)
+    return empty(202)
 
 
 _ANY: Document = {}

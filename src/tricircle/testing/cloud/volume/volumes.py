@@ -60,7 +60,12 @@ _NOT_FILTERS = (
     "all_tenants",
     "with_count",
 )
-_TEXT: Document = {"type": ["string", "null"], "maxLength": 255}
+_TEXT: Document = {"type": ["string", "null"]}
+_MULTIATTACH = (
+    "multiattach parameter has been removed. The default behavior is to use multiattach enabled "
+    "volume types. Contact your administrator to create a multiattach enabled volume type and use "
+    "it to create multiattach volumes."
+)
 _UUID_OR_NONE: Document = {"oneOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]}
 _STEPS = (0, 13, 21, 48, 61, 63, 64, 65)
 
@@ -116,7 +121,20 @@ def links_of(base: str, project: str, collection: str, item_id: str) -> list[Doc
 
 
 def show_detail(volume: Volume, key: ViewKey) -> Document:
-    """Return all of a volume a caller may see."""
+    """Return all of a volume a caller may see, with what extensions add to it."""
+    view = show_core(volume, key)
+    view["os-vol-tenant-attr:tenant_id"] = volume.project_id
+    if volume.image_metadata:
+        view["volume_image_metadata"] = volume.image_metadata
+    if key.is_admin:
+        view["os-vol-host-attr:host"] = volume.host
+        view["os-vol-mig-status-attr:migstat"] = volume.migration_status
+        view["os-vol-mig-status-attr:name_id"] = None
+    return view
+
+
+def show_core(volume: Volume, key: ViewKey) -> Document:
+    """Return a volume as POST and PUT answer it."""
     view: Document = {
         "id": volume.id,
         "status": volume.status,
@@ -143,13 +161,6 @@ def show_detail(volume: Volume, key: ViewKey) -> Document:
     if key.is_admin:
         view["migration_status"] = volume.migration_status
     _add_versioned(view, volume, key)
-    view["os-vol-tenant-attr:tenant_id"] = volume.project_id
-    if volume.image_metadata:
-        view["volume_image_metadata"] = volume.image_metadata
-    if key.is_admin:
-        view["os-vol-host-attr:host"] = volume.host
-        view["os-vol-mig-status-attr:migstat"] = volume.migration_status
-        view["os-vol-mig-status-attr:name_id"] = None
     return view
 
 
@@ -160,7 +171,7 @@ def _add_versioned(view: Document, volume: Volume, key: ViewKey) -> None:
         view["provider_id"] = None
     if key.step >= 48:
         view["shared_targets"] = False
-        view["service_uuid"] = None
+        view["service_uuid"] = volume.service_uuid
     if key.step >= 61 and key.is_admin:
         view["cluster_name"] = None
     if key.step >= 63:
@@ -305,7 +316,7 @@ def _create_schema(minor: int) -> Schema:
         "display_name": _TEXT,
         "display_description": _TEXT,
         "volume_type": _TEXT,
-        "metadata": {"type": ["object", "null"]},
+        "metadata": {"type": ["object", "null"], "patternProperties": {".*": {"type": "string"}}},
         "snapshot_id": _UUID_OR_NONE,
         "source_volid": _UUID_OR_NONE,
         "consistencygroup_id": _UUID_OR_NONE,
@@ -328,12 +339,17 @@ def create(cinder: "Cinder", request: Request) -> Answer:
     """Answer POST /volumes."""
     given = read(request, _create_schema(request.microversion))["volume"]
     caller = request.caller
+    for name in ("name", "description", "display_name", "display_description"):
+        _check_length(name, given.get(name))
+    if is_true(given.get("multiattach")):
+        refuse(400, _MULTIATTACH)
     kind = find_type(cinder, caller, given.get("volume_type")) or cinder.default_type
     size, snapshot_id, source_id = _size(cinder, caller, given)
     require(caller, "write", "volume:create")
     zone = given.get("availability_zone") or cinder.zone
     if zone != cinder.zone:
         refuse(400, f"Availability zone '{zone}' is invalid.")
+    _check_quota(cinder, caller, size)
     now = cinder.clock()
     volume = Volume(
         cinder.ids(), caller.project_id, caller.user_id, size, now, now, zone, kind, cinder.host,
@@ -349,11 +365,38 @@ def create(cinder: "Cinder", request: Request) -> Answer:
         _copy_image(cinder, volume, image_id.rsplit("/", 1)[-1])
     volume.multiattach = kind.extra_specs.get("multiattach") == "<is> True"
     volume.group_id = given.get("group_id")
+    volume.service_uuid = cinder.service_id
     cinder.volumes[volume.id] = volume
     cinder.index.forget()
-    view = show_detail(volume, view_key(request))
+    view = show_core(volume, view_key(request))
     view |= {"status": "creating", "updated_at": None}
+    if request.microversion >= 48:
+        view |= {"shared_targets": True, "service_uuid": None}
     return answer_json({"volume": view}, 202)
+
+
+def _check_length(name: str, value: str | None) -> None:
+    if value is not None and len(value) > 255:
+        refuse(400, f"Invalid input received: {name} has {len(value)} characters, more than 255.")
+
+
+def _check_quota(cinder: "Cinder", caller: Caller, size: int) -> None:
+    held = [item for item in cinder.volumes.values() if item.project_id == caller.project_id]
+    limit = cinder.quotas["volumes"]
+    if 0 <= limit <= len(held):
+        refuse(
+            413,
+            f"VolumeLimitExceeded: Maximum number of volumes allowed ({limit}) exceeded for quota "
+            "'volumes'.",
+        )
+    limit, used = cinder.quotas["gigabytes"], sum(item.size for item in held)
+    if 0 <= limit < used + size:
+        refuse(
+            413,
+            "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed "
+            f"gigabytes quota. Requested {size}G, quota is {limit}G and {used}G has been "
+            "consumed.",
+        )
 
 
 def _stripped(value: str | None) -> str | None:
@@ -381,9 +424,8 @@ def _size(cinder: "Cinder", caller: Caller, given: Document) -> tuple[int, str |
     if size is None:
         refuse(
             400,
-            "Invalid input received: Invalid volume size provided for create request: "
-            "None (size argument must be an integer (or string representation of an "
-            "integer) and greater than zero).",
+            "The server could not comply with the request since it is either malformed or "
+            "otherwise incorrect.",
         )
     return int(size), snapshot_id, source_id
 
@@ -421,7 +463,10 @@ def update(cinder: "Cinder", request: Request) -> Answer:
     names = ("name", "description", "display_name", "display_description")
     properties: Document = dict.fromkeys(names, _TEXT)
     properties["metadata"] = {"type": "object"}
-    schema = object_of({"volume": dict(object_of(properties))}, ("volume",))
+    inner = dict(object_of(properties))
+    if request.microversion >= 53:
+        inner["anyOf"] = [{"required": [name]} for name in properties]
+    schema = object_of({"volume": inner}, ("volume",))
     given = read(request, schema)["volume"]
     volume = get_volume(cinder, request.caller, request.parameters["id"])
     require(request.caller, "write", "volume:update")
@@ -432,7 +477,7 @@ def update(cinder: "Cinder", request: Request) -> Answer:
     if "metadata" in given:
         volume.metadata = dict(given["metadata"])
     cinder.touch(volume)
-    return answer_json({"volume": show_detail(volume, view_key(request))})
+    return answer_json({"volume": show_core(volume, view_key(request))})
 
 
 def delete(cinder: "Cinder", request: Request) -> Answer:
