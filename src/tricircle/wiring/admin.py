@@ -20,7 +20,7 @@ from tricircle.adapters.cloud.http import make_cloud
 from tricircle.adapters.cloud.tokens import make_tokens
 from tricircle.adapters.config import PROJECT, ConfigError, Settings, load_settings
 from tricircle.adapters.log import setup_logging
-from tricircle.adapters.sql import Limits, SqlStores, open_database
+from tricircle.adapters.sql import SqlStores
 from tricircle.adapters.sql.schema import newest_revision, read_schema_version
 from tricircle.admin.app import build_app
 from tricircle.admin.backend import Backend
@@ -31,6 +31,7 @@ from tricircle.core.model import Service as PodService
 from tricircle.interfaces.cloud import Cloud
 from tricircle.usecases.pods import RegionCheck
 from tricircle.wiring.serving import Application, Service, read_arguments, serve
+from tricircle.wiring.storage import open_storage
 
 PROGRAM = "tricircle-api"
 SERVICE_TYPE = "tricircle"
@@ -63,15 +64,7 @@ def make_service() -> Service:
 async def open_admin(settings: Settings) -> AsyncIterator[Application]:
     """Yield the Admin API, open while it serves."""
     async with AsyncExitStack() as stack:
-        database = open_database(
-            settings.database.connection,
-            Limits(
-                max_pool_size=settings.database.max_pool_size,
-                max_overflow=settings.database.max_overflow,
-                pool_timeout_s=settings.database.pool_timeout_s,
-                connection_recycle_s=settings.database.connection_recycle_s,
-            ),
-        )
+        database = open_storage(settings)
         stack.push_async_callback(database.close)
         credential = make_credential(settings)
         stack.callback(credential.close)

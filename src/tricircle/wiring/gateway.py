@@ -13,7 +13,7 @@ from tricircle.adapters.cloud.credential import KeystoneCredential, make_credent
 from tricircle.adapters.cloud.http import HttpCloud, make_cloud
 from tricircle.adapters.cloud.tokens import KeystoneTokens, make_tokens
 from tricircle.adapters.config import ListenSettings, Settings
-from tricircle.adapters.sql import SqlStores, open_database
+from tricircle.adapters.sql import SqlStores
 from tricircle.core.placing import Topology
 from tricircle.gateway.app import GatewayApp, Limits
 from tricircle.gateway.creation import Creator
@@ -27,6 +27,7 @@ from tricircle.usecases.directory import Directory
 from tricircle.usecases.list_call import ListWorld
 from tricircle.usecases.locate import Locator
 from tricircle.usecases.same_pod import SamePod
+from tricircle.wiring.storage import open_storage
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ async def open_gateway(
     make_rules: Callable[[Base], Awaitable[Rules]],
 ) -> AsyncIterator[GatewayApp]:
     """Yield a running gateway: pods known, probes and refreshes going on."""
-    database = open_database(settings.database.connection)
+    database = open_storage(settings)
     clock = SystemClock()
     stores = SqlStores(database)
     cloud = make_cloud(settings.gateway, profile.service)
@@ -81,7 +82,7 @@ async def open_gateway(
         stores.pods, stores.zones, clock, settings.gateway.directory_refresh_s, changed
     )
     credential = make_credential(settings)
-    tokens = make_tokens(settings, profile.name)
+    tokens = make_tokens(settings, profile.service.value)
     base = Base(settings, profile, stores, cloud, credential, clock, Background(), directory)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)

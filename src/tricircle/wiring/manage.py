@@ -1,4 +1,4 @@
-"""``tricircle-manage``: the schema of the database, for operators and installers."""
+"""``tricircle-manage``: the schema of the database and offline repair, for operators."""
 
 from __future__ import annotations
 
@@ -29,9 +29,16 @@ def run(arguments: Sequence[str]) -> int:
     try:
         settings = load_settings(PROGRAM, _config_arguments(asked))
         url = settings.database.connection
-        if asked.command == "sync":
-            return asyncio.run(_sync(url, asked.revision))
-        return asyncio.run(_show_version(url))
+        match asked.command:
+            case "sync":
+                return asyncio.run(_sync(url, asked.revision))
+            case "sweep":
+                # not above: the schema is handled without the libraries for pods and Keystone
+                from tricircle.wiring.sweep import run_sweep
+
+                return asyncio.run(run_sweep(settings, asked.older_than))
+            case _:
+                return asyncio.run(_show_version(url))
     except (ConfigError, TricircleError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
@@ -69,7 +76,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config-dir", action="append", default=[], metavar="PATH", help="may be repeated"
     )
-    groups = parser.add_subparsers(required=True, metavar="db")
+    groups = parser.add_subparsers(dest="command", required=True, metavar="db|sweep")
+    sweep = groups.add_parser(
+        "sweep", help="repair what boots, attachments and deletions left half done"
+    )
+    sweep.add_argument(
+        "--older-than",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="leave alone what is younger and may still be under way (default: 600)",
+    )
     commands = groups.add_parser("db", help="the schema of the database").add_subparsers(
         dest="command", required=True, metavar="sync|version"
     )

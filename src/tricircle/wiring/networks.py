@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tricircle.adapters.cloud.credential import KeystoneCredential
 from tricircle.adapters.config import Settings
@@ -15,17 +16,20 @@ from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.cloud import Cloud
 from tricircle.usecases.boot import ServerNetworks
 from tricircle.usecases.directory import Directory
+from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
 from tricircle.usecases.release import Release
+from tricircle.usecases.sweep import Sweep, SweepSources
 
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What makes the ports of servers, and what gives them back."""
+    """What makes the ports of servers, what gives them back, and what repairs both."""
 
     servers: ServerNetworks
     release: Release
+    sweep: Sweep
 
 
 async def find_top_network(settings: Settings, credential: KeystoneCredential) -> Endpoint:
@@ -49,12 +53,21 @@ def make_networks(
     clock: Clock,
     timeout_s: float,
 ) -> Networks:
-    """Return both, for one process."""
+    """Return all of them, for one process."""
     neutrons = Neutrons(cloud, credential, top, timeout_s)
     twins = TwinStores(
         stores.routings, stores.upkeep, lambda pod_id: directory.topology.find_pod(pod_id)
     )
-    return Networks(
-        ServerNetworks(neutrons, twins, clock, lambda: str(uuid.uuid4())),
-        Release(neutrons, twins),
+    sources = SweepSources(
+        lambda: datetime.now(UTC), _new_id, lambda *names: directory.topology.top_zone(*names)
     )
+    release = Release(neutrons, twins)
+    return Networks(
+        ServerNetworks(neutrons, twins, clock, _new_id),
+        release,
+        Sweep(neutrons, twins, release, TwinMaker(stores.routings, clock, _new_id), sources),
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
