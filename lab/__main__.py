@@ -100,8 +100,11 @@ def main() -> int:
     """Run the command; returns its exit status."""
     try:
         return run(parse(sys.argv[1:]))
-    except (LabError, ApiError) as error:
+    except LabError as error:
         say(f"error: {error}")
+        return 1
+    except (ApiError, OSError) as error:
+        say(f"error: {error}\n'make lab-status' shows what is not well; 'make lab-up' tries again")
         return 1
     except KeyboardInterrupt:
         say("interrupted; 'make lab-up' goes on from here, 'make lab-down' clears up")

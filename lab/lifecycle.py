@@ -97,18 +97,24 @@ def new_run_folder(settings: Settings) -> None:
 def start_missing(settings: Settings) -> None:
     """Start what does not run: the engines first, then all services at once."""
     start_engines(settings)
-    services = missing_of(settings, composition.openstack_processes(settings))
-    if services:
-        with step(f"starting {len(services)} OpenStack services"):
-            processes.start(settings, services)
-            processes.wait_for(settings, services)
+    services = composition.openstack_processes(settings)
+    missing = missing_of(settings, services)
+    with step(f"starting {len(missing)} of {len(services)} OpenStack services"):
+        processes.start(settings, missing)
+        # All, not only the missing: one that an interrupted command started may not be ready.
+        processes.wait_for(settings, services)
     start_tricircle(settings)
 
 
 def missing_of(settings: Settings, wanted: Sequence[Process]) -> list[Process]:
-    """Those of the wanted processes that do not run; raises LabError when another has the port."""
+    """Those of the wanted processes that do not run; raises LabError when another has the port.
+
+    What such a process forked and left behind is ended: it may hold the port.
+    """
     missing = [p for p in wanted if processes.find_pid(settings, p.name) is None]
-    ports.require_free([(p.name, p.address) for p in missing if p.address])
+    if missing:
+        processes.kill(settings, processes.find_orphans(settings, [p.name for p in missing]))
+        ports.require_free([(p.name, p.address) for p in missing if p.address])
     return missing
 
 
@@ -116,11 +122,11 @@ def start_engines(settings: Settings) -> None:
     """Start the databases and the broker that do not run."""
     if composition.uses_postgresql(settings):
         engines.create_postgresql(settings, composition.passwords_of(settings)["postgresql"])
-    missing = missing_of(settings, composition.engine_processes(settings))
-    if missing:
-        with step(f"starting {', '.join(p.name for p in missing)}"):
-            processes.start(settings, missing)
-            processes.wait_for(settings, missing)
+    wanted = composition.engine_processes(settings)
+    missing = missing_of(settings, wanted)
+    with step(f"starting {len(missing)} of {len(wanted)} engines"):
+        processes.start(settings, missing)
+        processes.wait_for(settings, wanted)
 
 
 def start_tricircle(settings: Settings) -> None:
@@ -128,14 +134,16 @@ def start_tricircle(settings: Settings) -> None:
     if settings.with_top and top.missing_programs():
         names = ", ".join(top.missing_programs())
         say(f"the top is left out: {names} not in {top.PROGRAMS}; 'make venv' installs them")
-    missing = missing_of(settings, composition.tricircle_processes(settings))
-    if not missing:
         return
-    with step("starting Tricircle"):
-        create_top_database(settings)
-        sync_schema(settings)
+    wanted = composition.tricircle_processes(settings)
+    missing = missing_of(settings, wanted)
+    if missing:
+        with step("bringing Tricircle's database up to date"):
+            create_top_database(settings)
+            sync_schema(settings)
+    with step(f"starting {len(missing)} of {len(wanted)} of Tricircle's programs"):
         processes.start(settings, missing)
-        processes.wait_for(settings, missing)
+        processes.wait_for(settings, wanted)
 
 
 def create_top_database(settings: Settings) -> None:

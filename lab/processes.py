@@ -8,6 +8,7 @@ behind by a command that died.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -237,6 +238,15 @@ def find_pid(settings: Settings, name: str) -> int | None:
         if pid == seen:
             return None
         seen = pid
+
+
+def find_orphans(settings: Settings, names: Iterable[str]) -> list[int]:
+    """What the named processes, dead themselves, have left behind in their sessions."""
+    sessions = set()
+    for name in names:
+        with contextlib.suppress(OSError, ValueError):
+            sessions.add(int(pid_path(settings, name).read_text()))
+    return [one.pid for one in find_running(settings).values() if one.session in sessions]
 
 
 def members_of(pid: int, running: Mapping[int, Running]) -> list[int]:

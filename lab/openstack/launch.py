@@ -20,7 +20,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-
 # Collecting garbage rarely takes a tenth off the CPU of an import, which makes none.
 RARE_COLLECTIONS = (50_000, 20, 50)
 
