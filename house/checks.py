@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,33 +23,47 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one check ended and how long it took."""
+    """How one check ended, how long it took, and what it printed."""
 
     name: str
     passed: bool
     took_s: float
+    output: str = ""
 
 
-def static_parts() -> list[Part]:
-    """Return every check that reads the source and runs none of it."""
-    trees = [tree for tree in TREES if (REPOSITORY / tree).is_dir()]
+def quick_parts() -> list[Part]:
+    """Return the checks that read the source and take a few seconds together."""
     return [
         Part("format", ("ruff", "format", "--check", ".")),
         Part("lint", ("ruff", "check", ".")),
-        Part("types", ("mypy", "-p", "tricircle")),
-        Part("types of the tools", ("mypy", "--explicit-package-bases", *trees)),
         Part("layers", ("lint-imports", "--no-logo")),
         Part("release notes", ("reno", "--quiet", "lint")),
     ]
 
 
+def type_parts() -> list[Part]:
+    """Return the checks of types: long, and on one core only."""
+    trees = [tree for tree in TREES if (REPOSITORY / tree).is_dir()]
+    return [
+        Part("types", ("mypy", "-p", "tricircle")),
+        Part("types of the tools", ("mypy", "--explicit-package-bases", *trees)),
+    ]
+
+
 def run_parts(parts: Sequence[Part]) -> list[Outcome]:
-    """Run each part and show what a failing one printed; a failure stops none of the others."""
+    """Return how each part ended; a failure stops none of the others."""
     return [_run_part(part) for part in parts]
 
 
+def tell(outcomes: Sequence[Outcome]) -> None:
+    """Print how each check ended, and what a failing one printed."""
+    for outcome in outcomes:
+        print(f"{outcome.name}: {_word(outcome.passed)}, {outcome.took_s:.1f} s", flush=True)
+        if not outcome.passed:
+            print(outcome.output, flush=True)
+
+
 def _run_part(part: Part) -> Outcome:
-    print(f"{part.name:20} ...", end=" ", flush=True)
     begin = time.monotonic()
     done = subprocess.run(
         venv_command(part.command),
@@ -60,12 +73,7 @@ def _run_part(part: Part) -> Outcome:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    took_s = time.monotonic() - begin
-    passed = done.returncode == 0
-    print(f"{'ok' if passed else 'FAILED'}, {took_s:.1f} s", flush=True)
-    if not passed:
-        print(done.stdout, flush=True)
-    return Outcome(part.name, passed, took_s)
+    return Outcome(part.name, done.returncode == 0, time.monotonic() - begin, done.stdout)
 
 
 def venv_command(command: Sequence[str]) -> list[str]:
@@ -81,14 +89,14 @@ def venv_environment() -> Mapping[str, str]:
     }
 
 
-def show(outcomes: Sequence[Outcome]) -> bool:
-    """Print how each check went; returns whether all passed."""
+def show(outcomes: Sequence[Outcome], took_s: float) -> bool:
+    """Print a table of how each check went and the time of all; returns whether all passed."""
     for outcome in outcomes:
-        print(
-            f"  {outcome.name:20} {outcome.took_s:7.1f} s  {'ok' if outcome.passed else 'FAILED'}"
-        )
+        print(f"  {outcome.name:20} {outcome.took_s:7.1f} s  {_word(outcome.passed)}")
     passed = all(outcome.passed for outcome in outcomes)
-    total = sum(outcome.took_s for outcome in outcomes)
-    print(f"  {'in all':20} {total:7.1f} s  {'ok' if passed else 'FAILED'}")
-    sys.stdout.flush()
+    print(f"  {'in all':20} {took_s:7.1f} s  {_word(passed)}", flush=True)
     return passed
+
+
+def _word(passed: bool) -> str:
+    return "ok" if passed else "FAILED"

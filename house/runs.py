@@ -9,12 +9,22 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from house import machine
-from house.checks import Outcome, run_parts, show, static_parts, venv_command, venv_environment
+from house.checks import (
+    Outcome,
+    quick_parts,
+    run_parts,
+    show,
+    tell,
+    type_parts,
+    venv_command,
+    venv_environment,
+)
 from house.environment import REPOSITORY, HouseError
 from lab.progress import say
 
@@ -68,22 +78,33 @@ def summary_of(lines: Sequence[str]) -> str:
 
 def check() -> int:
     """Run the static checks and the fast tests; returns the exit status."""
-    outcomes = run_parts(static_parts())
-    fast = run_tests("fast tests", FAST)
-    outcomes.append(fast.outcome)
-    return 0 if show(outcomes) else 1
+    begin = time.monotonic()
+    outcomes, fast = _checks_and_tests("fast tests", FAST)
+    return 0 if show([*outcomes, fast.outcome], time.monotonic() - begin) else 1
 
 
 def test(pods: int) -> int:
     """Run everything, the lab included; returns the exit status."""
+    begin = time.monotonic()
     machine.ensure(machine.TESTS)
-    outcomes = run_parts(static_parts())
-    runs = [run_tests("tests", BEFORE_THE_LAB)]
+    outcomes, first = _checks_and_tests("tests", BEFORE_THE_LAB)
     with _lab(pods):
-        runs.append(run_tests("tests in the lab", IN_THE_LAB))
-    passed = show([*outcomes, *(run.outcome for run in runs)])
-    show_totals(runs)
+        second = run_tests("tests in the lab", IN_THE_LAB)
+    all_of_them = [*outcomes, first.outcome, second.outcome]
+    passed = show(all_of_them, time.monotonic() - begin)
+    show_totals([first, second])
     return 0 if passed else 1
+
+
+def _checks_and_tests(name: str, markers: str) -> tuple[list[Outcome], Run]:
+    """Run the static checks and one run of tests; types are checked beside the tests."""
+    quick = run_parts(quick_parts())
+    tell(quick)
+    with ThreadPoolExecutor(1) as pool:
+        types = pool.submit(run_parts, type_parts())
+        run = run_tests(name, markers)
+        tell(types.result())
+    return [*quick, *types.result()], run
 
 
 def run_tests(name: str, markers: str) -> Run:

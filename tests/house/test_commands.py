@@ -10,7 +10,7 @@ import pytest
 
 from house import machine
 from house.__main__ import parse
-from house.checks import static_parts, venv_command
+from house.checks import Outcome, quick_parts, show, tell, type_parts, venv_command
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -43,8 +43,21 @@ def test_continuous_integration_runs_the_command_of_the_readme() -> None:
 
 
 def test_every_static_check_is_a_program_of_the_virtual_environment() -> None:
-    for part in static_parts():
+    for part in [*quick_parts(), *type_parts()]:
         assert Path(venv_command(part.command)[0]).exists(), part.name
+
+
+def test_one_failed_check_fails_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not show([Outcome("layers", True, 0.5), Outcome("types", False, 2.0)], 2.5)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["in", "all", "2.5", "s", "FAILED"]
+    assert show([Outcome("layers", True, 0.5)], 0.5)
+
+
+def test_what_a_failed_check_printed_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    tell([Outcome("layers", True, 0.5, "all is well"), Outcome("types", False, 2.0, "bad type")])
+    printed = capsys.readouterr().out
+    assert "bad type" in printed
+    assert "all is well" not in printed
 
 
 @pytest.mark.parametrize("purpose", ["tests", "bench"])
