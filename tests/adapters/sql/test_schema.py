@@ -12,7 +12,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from tests.databases import make_database
 from tricircle.adapters.config import ConfigError
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.adapters.sql.schema import newest_revision, read_schema_version, sync_schema
@@ -34,20 +33,6 @@ from tricircle.core.model import (
 
 POD = Pod(PodId("east"), "east", "RegionEast")
 ROUTING = Routing(Kind.SERVER, TopId("s"), POD.id, BottomId("s"), ProjectId("p"))
-
-
-@pytest.fixture(
-    params=[
-        "sqlite",
-        pytest.param("mariadb", marks=pytest.mark.database),
-        pytest.param("postgresql", marks=pytest.mark.database),
-    ]
-)
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database without any table."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/new.sqlite"
-    return make_database(request.param)
 
 
 async def test_an_empty_database_has_no_version_until_it_is_brought_up_to_date(

@@ -16,6 +16,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
+MARIADB_COLLATION = "utf8mb4_nopad_bin"
+MYSQL_COLLATION = "utf8mb4_0900_bin"
+
 
 class ExactText(TypeDecorator[str]):
     """Text of at most ``length`` characters, compared and ordered exactly."""
@@ -34,7 +37,7 @@ class ExactText(TypeDecorator[str]):
         """
         if dialect.name == "mysql":
             is_mariadb = getattr(dialect, "is_mariadb", False)
-            collation = "utf8mb4_nopad_bin" if is_mariadb else "utf8mb4_0900_bin"
+            collation = MARIADB_COLLATION if is_mariadb else MYSQL_COLLATION
             return dialect.type_descriptor(
                 mysql.VARCHAR(self.length, charset="utf8mb4", collation=collation)
             )

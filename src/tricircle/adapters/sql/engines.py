@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import event
@@ -11,6 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 
+from tricircle.adapters.sql.columns import MARIADB_COLLATION, MYSQL_COLLATION
 from tricircle.adapters.sql.connection_url import driver_url, tls_arguments
 
 
@@ -54,18 +55,14 @@ def build_engine(url: str, limits: Limits) -> AsyncEngine:
         hide_parameters=True,
         connect_args={**_connect_arguments(target, limits), **tls_arguments(url)},
     )
-    if target.get_backend_name() == "sqlite":
-        _listen_to_sqlite(engine, limits)
+    _listen_to_connect(engine, _session_statements(target.get_backend_name(), limits))
     return engine
 
 
 def _connect_arguments(target: URL, limits: Limits) -> Mapping[str, object]:
     match target.get_backend_name():
         case "mysql":
-            return {
-                "connect_timeout": max(1, round(limits.connect_timeout_s)),
-                "init_command": _mysql_session(limits),
-            }
+            return {"connect_timeout": max(1, round(limits.connect_timeout_s))}
         case "postgresql":
             return {
                 "timeout": limits.connect_timeout_s,
@@ -80,23 +77,41 @@ def _connect_arguments(target: URL, limits: Limits) -> Mapping[str, object]:
             return {"timeout": limits.lock_timeout_s}
 
 
+def _session_statements(backend: str, limits: Limits) -> Sequence[str]:
+    match backend:
+        case "mysql":
+            return [_mysql_session(limits)]
+        case "sqlite":
+            return [
+                # first of all, as switching to the write-ahead log takes a lock
+                f"PRAGMA busy_timeout = {round(limits.lock_timeout_s * 1000)}",
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA foreign_keys = ON",
+            ]
+        case _:
+            return []
+
+
 def _mysql_session(limits: Limits) -> str:
     lock_s = max(1, round(limits.lock_timeout_s))
-    # TRADITIONAL: a value that does not fit is an error, not cut short. The
-    # comment is read by MariaDB alone; MySQL has no limit for statements that write.
+    # TRADITIONAL: a value that does not fit is an error, not cut short. The first
+    # comment is read by MariaDB alone, the second by MySQL alone, which has no limit
+    # for statements that write. Values must come in the collation of the columns:
+    # with another one MariaDB 10.11 sorts a million rows that an index has in order.
     return (
         "SET SESSION sql_mode = 'TRADITIONAL', time_zone = '+00:00',"
         f" innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s}"
-        f" /*M!100101 , max_statement_time = {limits.timeout_s} */"
+        f" /*M!100101 , max_statement_time = {limits.timeout_s}"
+        f", collation_connection = {MARIADB_COLLATION} */"
+        f" /*!80017 , collation_connection = {MYSQL_COLLATION} */"
     )
 
 
-def _listen_to_sqlite(engine: AsyncEngine, limits: Limits) -> None:
+def _listen_to_connect(engine: AsyncEngine, statements: Sequence[str]) -> None:
+    # after SQLAlchemy's own, whose SET NAMES would undo the collation
     @event.listens_for(engine.sync_engine, "connect")
     def set_up(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        # first of all, as switching to the write-ahead log takes a lock
-        cursor.execute(f"PRAGMA busy_timeout = {round(limits.lock_timeout_s * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
+        for statement in statements:
+            cursor.execute(statement)
         cursor.close()

@@ -124,12 +124,12 @@ routing = Table(
     Column("lease_until", UtcTime()),
     Column("created_at", UtcTime(), server_default=now(), nullable=False),
     Column("updated_at", UtcTime(), server_default=now(), nullable=False),
-    # pod_id first, so that one index serves the foreign key, the count of what a
-    # pod holds, and the lookup by bottom id
-    UniqueConstraint("pod_id", "kind", "bottom_id"),
+    UniqueConstraint("kind", "pod_id", "bottom_id", name="uq_routing_bottom_id"),
+    # for the foreign key, the count of what a pod holds, and its pages in order
+    Index(None, "pod_id", "kind", "top_id"),
     Index(None, "owner_id"),
     Index(None, "project_id"),
-    Index(None, "state"),
+    Index(None, "state", "origin"),
     mysql_engine="InnoDB",
 )
 

@@ -31,10 +31,7 @@ class Wanted:
 
 def list_routings(backend: str, wanted: Wanted) -> Select[*tuple[object, ...]]:
     """Return a read of routings in primary-key order."""
-    # all kinds are named when none is asked for: then (kind, top_id) is a few
-    # index reads, and kinds of a newer release stay out
-    kinds = [wanted.kind.value] if wanted.kind else KINDS
-    conditions: list[ColumnElement[bool]] = [routing.c.kind.in_(kinds)]
+    conditions = [_is_wanted_kind(wanted)]
     equal = {
         routing.c.pod_id: wanted.pod_id,
         routing.c.project_id: wanted.project_id,
@@ -55,6 +52,18 @@ def mark_routing(key: RoutingKey, state: RoutingState, owner_id: TopId | None) -
     """Return the update of state and owner."""
     changes = {"state": state.value, "owner_id": owner_id, "updated_at": now()}
     return update(routing).where(is_routing(*key)).values(changes)
+
+
+def _is_wanted_kind(wanted: Wanted) -> ColumnElement[bool]:
+    if wanted.kind is not None:
+        return routing.c.kind == wanted.kind.value
+    # kinds of a newer release stay out
+    if wanted.top_id is not None:
+        # each kind is then one read of the primary key
+        return routing.c.kind.in_(KINDS)
+    # as an expression, so that PostgreSQL reads on from ``after`` in one go and does
+    # not read the whole of every kind (measured: 1.6 s and 1 ms of a million rows)
+    return routing.c.kind.concat("").in_(KINDS)
 
 
 def _is_after(backend: str, after: RoutingKey) -> ColumnElement[bool]:

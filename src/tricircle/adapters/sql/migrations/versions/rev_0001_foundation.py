@@ -112,10 +112,12 @@ def _create_routing() -> None:
         sa.Column("created_at", UtcTime(), server_default=now(), nullable=False),
         sa.Column("updated_at", UtcTime(), server_default=now(), nullable=False),
         sa.PrimaryKeyConstraint("kind", "top_id", "pod_id"),
-        sa.UniqueConstraint("pod_id", "kind", "bottom_id", name="uq_routing_pod_id"),
+        sa.UniqueConstraint("kind", "pod_id", "bottom_id", name="uq_routing_bottom_id"),
         _pod_key("routing", "RESTRICT"),
     )
-    for column in ("owner_id", "project_id", "state"):
+    _create_index("routing", "pod_id", "kind", "top_id")
+    _create_index("routing", "state", "origin")
+    for column in ("owner_id", "project_id"):
         _create_index("routing", column)
 
 
@@ -140,8 +142,8 @@ def _create(name: str, *parts: sa.schema.SchemaItem) -> None:
     op.create_table(name, *parts, if_not_exists=True, mysql_engine="InnoDB")
 
 
-def _create_index(table: str, column: str) -> None:
+def _create_index(table: str, *columns: str) -> None:
     # MySQL has no CREATE INDEX IF NOT EXISTS
-    name = f"ix_{table}_{column}"
+    name = f"ix_{table}_{columns[0]}"
     if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, [column])
+        op.create_index(name, table, list(columns))
