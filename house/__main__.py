@@ -70,6 +70,7 @@ def clean() -> None:
 
 def main() -> int:
     """Run the command; returns its exit status."""
+    runs.end_as_if_interrupted()
     try:
         return run(parse(sys.argv[1:]))
     except (HouseError, LabError) as error:

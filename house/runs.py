@@ -25,7 +25,7 @@ from house.checks import (
     venv_command,
     venv_environment,
 )
-from house.environment import REPOSITORY, HouseError
+from house.environment import REPOSITORY
 from lab.progress import say
 
 FAST = "not database and not lab"
@@ -37,6 +37,13 @@ _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|desel
 _SUMMARY = re.compile(r"^=* ?(no tests ran|\d+ \w+.*) in [\d.]+s.*$")
 # A test that does not run proves nothing.
 _BAD = ("failed", "error", "skipped", "xfailed", "xpassed")
+
+
+PUTTING_AWAY_S = 60
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody asked this process, and it alone, to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,9 @@ def test(pods: int) -> int:
     begin = time.monotonic()
     machine.ensure(machine.TESTS)
     outcomes, first = _checks_and_tests("tests", BEFORE_THE_LAB)
-    with _lab(pods):
-        second = run_tests("tests in the lab", IN_THE_LAB)
+    with _lab(pods) as is_up:
+        name = "tests in the lab"
+        second = run_tests(name, IN_THE_LAB) if is_up else Run(name, "", 1, 0.0)
     all_of_them = [*outcomes, first.outcome, second.outcome]
     passed = show(all_of_them, time.monotonic() - begin)
     show_totals([first, second])
@@ -123,10 +131,11 @@ def run_tests(name: str, markers: str) -> Run:
         text=True,
     ) as process:
         assert process.stdout is not None  # noqa: S101 (it is piped)
-        for line in process.stdout:
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            lines = [*lines[-50:], line]
+        with _ending_with_us(process):
+            for line in process.stdout:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+                lines = [*lines[-50:], line]
     return Run(name, summary_of(lines), process.returncode, time.monotonic() - begin)
 
 
@@ -134,7 +143,7 @@ def show_totals(runs: Sequence[Run]) -> None:
     """Print pytest's own line of each run, and last their sum in the same words."""
     total = Counter[str]()
     for run in runs:
-        print(f"{run.name}: {run.summary or 'pytest did not finish'}")
+        print(f"{run.name}: {run.summary or 'pytest gave no result'}")
         total += counts_of(run.summary)
     del total["deselected"]
     seconds = sum(run.took_s for run in runs)
@@ -146,35 +155,42 @@ def show_totals(runs: Sequence[Run]) -> None:
 
 
 @contextmanager
-def _lab(pods: int) -> Iterator[None]:
-    """Have the lab up inside, and down afterwards whatever happens."""
-    with _ending_as_interrupts():
+def _ending_with_us(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let a run of pytest put away what its fixtures started, when this process is to end."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if isinstance(interrupt, Terminated):
+            process.send_signal(signal.SIGINT)  # a Ctrl-C has reached it by itself
         try:
-            if _run_lab("up", "--pods", str(pods)):
-                raise HouseError("the lab did not start; its last words are above")
-            yield
-        finally:
-            _run_lab("down")
+            process.wait(PUTTING_AWAY_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise
+
+
+@contextmanager
+def _lab(pods: int) -> Iterator[bool]:
+    """Have the lab up inside, if it can be, and down afterwards whatever happens."""
+    try:
+        yield _run_lab("up", "--pods", str(pods)) == 0
+    finally:
+        _run_lab("down")
 
 
 def _run_lab(*arguments: str) -> int:
-    """Run a command of the lab; returns its exit status. Nothing interrupts a ``down``."""
+    """Return the exit status of a command of the lab. Nothing interrupts a ``down``."""
     say(f"lab {' '.join(arguments)}")
     command = [sys.executable, "-m", "lab", *arguments]
     alone = arguments[0] == "down"
     return subprocess.run(command, cwd=REPOSITORY, start_new_session=alone).returncode
 
 
-@contextmanager
-def _ending_as_interrupts() -> Iterator[None]:
-    """Make a request to end this process an interrupt, so that what was started is ended."""
+def end_as_if_interrupted() -> None:
+    """Make a request to end this process raise Terminated, so that what was started is ended."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise Terminated
 
-    kept = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)

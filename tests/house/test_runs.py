@@ -59,5 +59,5 @@ def test_the_last_line_is_the_sum_in_the_words_of_pytest(
 def test_a_run_that_was_killed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     show_totals([run("", -9)])
     first, last = capsys.readouterr().out.splitlines()
-    assert first == "tests: pytest did not finish"
+    assert first == "tests: pytest gave no result"
     assert last.startswith("== no tests ran")
