@@ -28,7 +28,7 @@ from tricircle.testing.cloud.faults import (
 )
 from tricircle.testing.cloud.pod import Pod
 from tricircle.testing.cloud.received import Received, RequestLog
-from tricircle.testing.cloud.serving import serve, serve_pod
+from tricircle.testing.cloud.serving import serve, serve_in_thread, serve_pod
 from tricircle.testing.cloud.simulation import SimulatedCloud
 from tricircle.testing.cloud.sources import CountedIds, SetClock
 
@@ -53,5 +53,6 @@ __all__ = [
     "SimulatedCloud",
     "Truncate",
     "serve",
+    "serve_in_thread",
     "serve_pod",
 ]

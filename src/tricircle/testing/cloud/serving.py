@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -23,11 +25,47 @@ class _Protocol(HttpToolsProtocol):
         scope["extensions"] = {TRANSPORT: self.transport}
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to whoever started it."""
+class Server(uvicorn.Server):
+    """uvicorn's server, which starts and stops at once and leaves signals alone.
 
-    def install_signal_handlers(self) -> None:
-        """Do nothing."""
+    uvicorn looks ten times a second whether it should stop and then waits for
+    its clients; with a cloud for each test that would be most of the time.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signals as they are."""
+        self._loop = asyncio.get_running_loop()
+        yield
+
+    def stop(self) -> None:
+        """Make the server end; may be called from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def main_loop(self) -> None:
+        """Keep the date of answers right until the server is stopped."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 1)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close all connections, whatever goes on there."""
+        for server in self.servers:
+            server.close()
+        for listening in sockets or ():
+            listening.close()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
 
 
 def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
@@ -41,7 +79,7 @@ def listen(port: int = 0, host: str = "127.0.0.1") -> socket.socket:
     return listening
 
 
-def server_for(app: Application) -> uvicorn.Server:
+def server_for(app: Application) -> Server:
     """Return a uvicorn server for an application of the simulation."""
     config = uvicorn.Config(
         app,
@@ -55,7 +93,7 @@ def server_for(app: Application) -> uvicorn.Server:
         timeout_graceful_shutdown=1,
         timeout_keep_alive=300,
     )
-    return _Server(config)
+    return Server(config)
 
 
 @asynccontextmanager
@@ -69,9 +107,28 @@ async def serve(app: Application, port: int = 0) -> AsyncIterator[str]:
             await asyncio.sleep(0.001)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
-        server.should_exit = True
+        server.stop()
         await task
-        listening.close()
+
+
+@contextmanager
+def serve_in_thread(app: Application, port: int = 0) -> Iterator[str]:
+    """Serve an application from a thread, for clients that block, and give its URL."""
+    listening = listen(port)
+    server = server_for(app)
+
+    def run() -> None:
+        asyncio.run(server.serve(sockets=[listening]))
+
+    thread = threading.Thread(target=run, name="simulated cloud", daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.001)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.stop()
+        thread.join()
 
 
 @asynccontextmanager

@@ -305,7 +305,18 @@ async def _strike(
         case AddHeaders():
             answer = service.answer(request)
             answer.headers += fault.headers
-            await _send(send, answer)
+            await _send_raw(scope, answer)
+
+
+async def _send_raw(scope: Scope, answer: Answer) -> None:
+    """Send an answer past the server, which would refuse a header with a line break."""
+    transport = scope["extensions"][TRANSPORT]
+    lines = [f"HTTP/1.1 {answer.status} OK", *(f"{key}: {text}" for key, text in answer.headers)]
+    lines += [f"content-length: {len(answer.body)}", "connection: close", "", ""]
+    transport.write("\r\n".join(lines).encode("latin-1") + answer.body)
+    transport.close()
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 async def _send_part(send: Send, answer: Answer, keep: float) -> None:

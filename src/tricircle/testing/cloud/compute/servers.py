@@ -130,7 +130,8 @@ def _start(
 
 
 def _next_link(request: Request, key: ViewKey, collection: str, last: Server) -> list[Document]:
-    params = dict(sorted(request.pairs, key=lambda pair: pair[0]))
+    # As Nova does it: of several sort keys only one is left in the link.
+    params = dict(sorted(request.pairs))
     params["marker"] = last.uuid
     return [{"rel": "next", "href": f"{key.self_prefix}/{collection}?{urlencode(params)}"}]
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute import (
@@ -111,7 +112,6 @@ class Compute(Service):
         self.index = servers.ServerIndex(self)
         self._numbers = 0
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._routes = self._build_routes()
         network.listener = self
         volume.images = images
         for flavorid, name, vcpus, memory_mb, root_gb in _FLAVORS:
@@ -329,7 +329,8 @@ class Compute(Service):
         """Return the host new servers go to."""
         return next(host for hosts in self.zones.values() for host in hosts)
 
-    def _build_routes(self) -> Routes:
+    @cached_property
+    def _routes(self) -> Routes:
         routes = Routes()
         for method, path, need, rule, handler in (
             *servers.ROUTES,

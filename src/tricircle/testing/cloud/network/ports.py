@@ -24,6 +24,10 @@ class Ports(Resource):
         """Return whether the caller may create ports of other projects."""
         return caller.is_admin or caller.is_service
 
+    def may_change(self, caller: Caller, item: Document) -> bool:
+        """Return whether a port may be updated and deleted: Nova may, too."""
+        return caller.is_service or super().may_change(caller, item)
+
     def create(self, caller: Caller, values: Document) -> Document:
         """Return addresses, groups and binding."""
         network = self.network.networks.get(caller, values["network_id"])

@@ -1,6 +1,7 @@
 """One Neutron: its routes, and what Nova needs of it."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Protocol
 
 from tricircle.testing.cloud.callers import Caller
@@ -67,7 +68,6 @@ class Network(Service):
         self.agents = Agents()
         self.zones = Zones([zone])
         self.quotas = Quotas()
-        self._routes = self._build_routes()
 
     # For tests.
 
@@ -137,7 +137,8 @@ class Network(Service):
         request.caller = caller
         return handler(request)
 
-    def _build_routes(self) -> Routes:
+    @cached_property
+    def _routes(self) -> Routes:
         routes = Routes()
         resources: tuple[tuple[str, Resource], ...] = (
             ("networks", self.networks),

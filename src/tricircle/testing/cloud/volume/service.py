@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
@@ -73,7 +74,6 @@ class Volume(Service):
         self.attachments: dict[str, records.VolumeAttachment] = {}
         self.index = volumes.VolumeIndex(self)
         self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
-        self._routes = self._build_routes()
 
     def clock(self) -> datetime:
         """Return the time as Cinder's database keeps it: in whole seconds."""
@@ -266,7 +266,8 @@ class Volume(Service):
             ],
         }
 
-    def _build_routes(self) -> Routes:
+    @cached_property
+    def _routes(self) -> Routes:
         routes = Routes()
         for method, path, need, rule, handler in (
             *volumes.ROUTES,
