@@ -158,6 +158,21 @@ async def test_a_proxys_error_leaves_the_lease_to_run_out(making: Making, status
     assert row.state is RoutingState.CREATING
 
 
+async def test_a_maker_that_is_too_slow_gives_up_well_within_its_lease(making: Making) -> None:
+    class StuckThing(Thing):
+        async def make(self) -> BottomId:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    maker = TwinMaker(
+        making.stores.routings, QuickClock(making.wall), making.ids, Patience(0.05, 1.0)
+    )
+    with pytest.raises(PodTimeout, match="could not be made in pod pod1 in time"):
+        await maker.ensure(ROUTING, StuckThing())
+    row = await making.row()
+    assert row is not None
+
+
 async def test_whoever_loses_the_lease_looks_for_what_the_other_made(making: Making) -> None:
     async def other() -> None:
         making.thing.after = lambda: None

@@ -9,18 +9,21 @@ that the pod has time to finish what it may still be doing before someone looks.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tricircle.core.errors import NeutronRefused, PodDead, TwinBusy
+from tricircle.core.errors import NeutronRefused, PodDead, PodTimeout, TwinBusy
 from tricircle.core.model import BottomId, Routing, RoutingState
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.store import RoutingStore
 
 _FIRST_POLL_S = 0.05
 _LONGEST_POLL_S = 0.8
+_WORKING_PART = 0.6
+"""Of the lease: what was sent by then has time to land before anyone else looks."""
 _MAY_EXIST = frozenset({409, 500, 503})
 """Answers of a Neutron that may have made the thing, or had it before."""
 _UNKNOWN_OUTCOMES = frozenset({502, 504})
@@ -55,8 +58,8 @@ class Ensured:
 class Patience:
     """How long things may take.
 
-    ``lease_s`` must exceed the time in which a holder can look and make, i.e. a few
-    calls. ``wait_s`` is how long a caller waits for another one that holds the lease.
+    ``lease_s`` bounds what a holder may take to look and make, a few calls, with time to
+    spare. ``wait_s`` is how long a caller waits for another one that holds the lease.
     """
 
     lease_s: float = 45.0
@@ -92,7 +95,7 @@ class TwinMaker:
                 return Ensured(known, made=False)
             if claim.mine:
                 look_first = look_first or not claim.fresh
-                ensured = await self._find_or_make(routing, recipe, look_first)
+                ensured = await self._hurry(routing, recipe, look_first)
                 if await self._routings.settle_routing(routing, owner, ensured.bottom_id):
                     return ensured
                 # The lease ran out meanwhile: someone else may have made it as well.
@@ -123,6 +126,18 @@ class TwinMaker:
             return None
         await self._routings.settle_routing(routing, owner, found)
         return found
+
+    async def _hurry(self, routing: Routing, recipe: Recipe, look_first: bool) -> Ensured:
+        """Find or make the twin well within the lease, or leave it to the next holder."""
+        try:
+            async with asyncio.timeout(self._patience.lease_s * _WORKING_PART):
+                return await self._find_or_make(routing, recipe, look_first)
+        except TimeoutError:
+            raise PodTimeout(
+                routing.pod_id,
+                f"{routing.kind} {routing.top_id} could not be made in pod {routing.pod_id} in "
+                "time; please retry",
+            ) from None
 
     async def _find_or_make(self, routing: Routing, recipe: Recipe, look_first: bool) -> Ensured:
         if look_first:

@@ -9,6 +9,7 @@ from tricircle.core.model import BottomId, Kind, PodId, ProjectId, TopId
 from tricircle.core.network.marks import Mark, dhcp_mark
 from tricircle.core.network.objects import (
     AddressPair,
+    DhcpOption,
     FixedIp,
     HostRoute,
     Network,
@@ -133,6 +134,7 @@ def test_a_port_has_the_tops_address_mac_and_groups_and_no_device() -> None:
         "admin_state_up": True,
         "fixed_ips": [{"subnet_id": "bsub", "ip_address": "10.0.0.5"}],
         "security_groups": ["bgroup"],
+        "allowed_address_pairs": [],
     }
 
 
@@ -151,7 +153,7 @@ def test_another_address_is_not_taken_for_one_that_follows_from_the_mac() -> Non
 def test_a_port_without_port_security_is_sent_without_groups() -> None:
     values = values_of(port(port_security_enabled=False))
     assert values["port_security_enabled"] is False
-    assert "security_groups" not in values
+    assert values["security_groups"] == []
 
 
 def test_a_secured_port_without_groups_says_so() -> None:
@@ -161,7 +163,13 @@ def test_a_secured_port_without_groups_says_so() -> None:
 def test_options_of_a_port_are_sent() -> None:
     pairs = (AddressPair(ip_address="10.0.0.9", mac_address="aa:bb:cc:dd:ee:ff"),)
     values = values_of(
-        port(allowed_address_pairs=pairs, vnic_type="direct", dns_name="vm", admin_state_up=False)
+        port(
+            allowed_address_pairs=pairs,
+            vnic_type="direct",
+            dns_name="vm",
+            admin_state_up=False,
+            extra_dhcp_opts=(DhcpOption(opt_name="mtu", opt_value="1400"),),
+        )
     )
     assert values["allowed_address_pairs"] == [
         {"ip_address": "10.0.0.9", "mac_address": "aa:bb:cc:dd:ee:ff"}
@@ -169,6 +177,7 @@ def test_options_of_a_port_are_sent() -> None:
     assert values["binding:vnic_type"] == "direct"
     assert values["dns_name"] == "vm"
     assert values["admin_state_up"] is False
+    assert values["extra_dhcp_opts"] == [{"opt_name": "mtu", "opt_value": "1400", "ip_version": 4}]
 
 
 def test_a_group_is_stateless_only_when_the_top_says_so() -> None:
@@ -186,6 +195,10 @@ def test_a_group_is_stateless_only_when_the_top_says_so() -> None:
         (SecurityGroup(id="g", project_id="p", stateful=False), "stateful-security-group"),
         (port(allowed_address_pairs=(AddressPair(ip_address="::1"),)), "allowed-address-pairs"),
         (port(vnic_type="direct"), "binding"),
+        (
+            port(extra_dhcp_opts=(DhcpOption(opt_name="mtu", opt_value="1400"),)),
+            "extra_dhcp_opt",
+        ),
         (port(port_security_enabled=False), "port-security"),
     ],
 )

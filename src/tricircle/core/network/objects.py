@@ -77,6 +77,14 @@ class AddressPair(Struct, frozen=True, kw_only=True):
     mac_address: str | None = None
 
 
+class DhcpOption(Struct, frozen=True, kw_only=True):
+    """A DHCP option for one port."""
+
+    opt_name: str
+    opt_value: str
+    ip_version: int = 4
+
+
 class Port(Struct, frozen=True, kw_only=True):
     """A port."""
 
@@ -93,6 +101,7 @@ class Port(Struct, frozen=True, kw_only=True):
     security_groups: tuple[str, ...] = ()
     port_security_enabled: bool | None = None
     allowed_address_pairs: tuple[AddressPair, ...] = ()
+    extra_dhcp_opts: tuple[DhcpOption, ...] = ()
     vnic_type: str | None = field(name="binding:vnic_type", default=None)
     dns_name: str | None = None
     ip_allocation: str | None = None

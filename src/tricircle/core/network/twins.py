@@ -14,6 +14,8 @@ from tricircle.core.errors import NeutronRefused
 from tricircle.core.model import BottomId, Kind, PodId, ProjectId, TopId
 from tricircle.core.network.marks import DHCP_DEVICE, DHCP_OWNER, Mark, dhcp_mark
 from tricircle.core.network.objects import (
+    AddressPair,
+    DhcpOption,
     FixedIp,
     Network,
     NeutronObject,
@@ -29,6 +31,7 @@ _PORT_SECURITY = "port-security"
 _MTU = "net-mtu-writable"
 _PAIRS = "allowed-address-pairs"
 _BINDING = "binding"
+_DHCP_OPTIONS = "extra_dhcp_opt"
 _STATEFUL = "stateful-security-group"
 _SERVICE_TYPES = "subnet-service-types"
 
@@ -155,18 +158,16 @@ def port_changes(
         "fixed_ips": [_address(fixed, twins, auto_subnets) for fixed in top.fixed_ips],
     }
     _put_port_security(values, top.port_security_enabled, extensions)
-    if top.port_security_enabled is not False:
-        values["security_groups"] = [twins[group] for group in top.security_groups]
-    if top.allowed_address_pairs:
-        values["allowed_address_pairs"] = [
-            {"ip_address": pair.ip_address}
-            | ({"mac_address": pair.mac_address} if pair.mac_address else {})
-            for pair in top.allowed_address_pairs
-        ]
+    secured = top.port_security_enabled is not False
+    values["security_groups"] = [twins[group] for group in top.security_groups if secured]
+    if _PAIRS in extensions:
+        values["allowed_address_pairs"] = [_pair(pair) for pair in top.allowed_address_pairs]
     if top.vnic_type not in (None, "normal"):
         values["binding:vnic_type"] = top.vnic_type
-    if top.dns_name and _DNS in extensions:
+    if top.dns_name is not None and _DNS in extensions:
         values["dns_name"] = top.dns_name
+    if top.extra_dhcp_opts:
+        values["extra_dhcp_opts"] = [_dhcp_option(option) for option in top.extra_dhcp_opts]
     return values
 
 
@@ -215,6 +216,8 @@ def _needed_by_port(top: Port) -> Iterable[str]:
         yield _PAIRS
     if top.vnic_type not in (None, "normal"):
         yield _BINDING
+    if top.extra_dhcp_opts:
+        yield _DHCP_OPTIONS
 
 
 def _put_port_security(values: Values, enabled: bool | None, extensions: frozenset[str]) -> None:
@@ -227,6 +230,19 @@ def _address(fixed: FixedIp, twins: Mapping[str, BottomId], auto_subnets: frozen
     if fixed.subnet_id not in auto_subnets:
         values["ip_address"] = fixed.ip_address
     return values
+
+
+def _pair(pair: AddressPair) -> Values:
+    mac = {"mac_address": pair.mac_address} if pair.mac_address else {}
+    return {"ip_address": pair.ip_address, **mac}
+
+
+def _dhcp_option(option: DhcpOption) -> Values:
+    return {
+        "opt_name": option.opt_name,
+        "opt_value": option.opt_value,
+        "ip_version": option.ip_version,
+    }
 
 
 def _tail(address: str) -> int:
