@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lab import engines, glance, golden, keystone, pods, top
 from lab.api import Api
@@ -46,6 +46,12 @@ def all_processes(settings: Settings) -> list[Process]:
         *openstack_processes(settings),
         *tricircle_processes(settings),
     ]
+
+
+def is_back_end(process: Process, services: Sequence[Process]) -> bool:
+    """Whether the process needs the broker to start: it, or one of its family, has no API."""
+    waiting = {one.family for one in services if one.address is None}
+    return process.family in waiting
 
 
 def wanted_addresses(settings: Settings) -> list[tuple[str, Address]]:

@@ -19,6 +19,7 @@ from lab.processes import Process
 from lab.settings import LabError, Settings
 
 SHARED = "shared"
+BROKER = "rabbitmq"
 POSTGRESQL_PROGRAMS = "usr/lib/postgresql/*/bin"
 POSTGRESQL_DEADLINE_S = 30
 MARIADB_DEADLINE_S = 60
@@ -166,7 +167,7 @@ def rabbitmq_process(settings: Settings) -> Process:
         "ERL_EPMD_ADDRESS": settings.epmd.host,
     }
     return Process(
-        "rabbitmq", SHARED, settings.rabbitmq, (str(RABBITMQ_SERVER),), environment=environment
+        BROKER, SHARED, settings.rabbitmq, (str(RABBITMQ_SERVER),), environment=environment
     )
 
 

@@ -95,15 +95,24 @@ def new_run_folder(settings: Settings) -> None:
 
 
 def start_missing(settings: Settings) -> None:
-    """Start what does not run: the engines first, then all services at once."""
-    start_engines(settings)
-    services = composition.openstack_processes(settings)
-    missing = missing_of(settings, services)
-    with step(f"starting {len(missing)} of {len(services)} OpenStack services"):
-        processes.start(settings, missing)
-        # All, not only the missing: one that an interrupted command started may not be ready.
-        processes.wait_for(settings, services)
-    start_tricircle(settings)
+    """Start what does not run, each process as soon as what it cannot start without is there.
+
+    Waits for all, not only for the missing: one that an interrupted command
+    started may not be ready yet.
+    """
+    if composition.uses_postgresql(settings):
+        engines.create_postgresql(settings, composition.passwords_of(settings)["postgresql"])
+    wanted = composition.all_processes(settings)
+    missing = missing_of(settings, wanted)
+    with step(f"starting {len(missing)} of {len(wanted)} processes"):
+        start_engines(settings, missing)
+        services = composition.openstack_processes(settings)
+        back_ends = [p for p in services if composition.is_back_end(p, services)]
+        processes.start(settings, [p for p in services if p in missing and p not in back_ends])
+        start_tricircle(settings, missing)
+        processes.wait_for(settings, composition.engine_processes(settings))
+        processes.start(settings, [p for p in back_ends if p in missing])
+        processes.wait_for(settings, wanted)
 
 
 def missing_of(settings: Settings, wanted: Sequence[Process]) -> list[Process]:
@@ -118,32 +127,23 @@ def missing_of(settings: Settings, wanted: Sequence[Process]) -> list[Process]:
     return missing
 
 
-def start_engines(settings: Settings) -> None:
-    """Start the databases and the broker that do not run."""
-    if composition.uses_postgresql(settings):
-        engines.create_postgresql(settings, composition.passwords_of(settings)["postgresql"])
+def start_engines(settings: Settings, missing: Sequence[Process]) -> None:
+    """Start the missing databases and the broker; returns when the databases are ready."""
     wanted = composition.engine_processes(settings)
-    missing = missing_of(settings, wanted)
-    with step(f"starting {len(missing)} of {len(wanted)} engines"):
-        processes.start(settings, missing)
-        processes.wait_for(settings, wanted)
+    processes.start(settings, [p for p in wanted if p in missing])
+    processes.wait_for(settings, [p for p in wanted if p.name != engines.BROKER])
 
 
-def start_tricircle(settings: Settings) -> None:
+def start_tricircle(settings: Settings, missing: Sequence[Process]) -> None:
     """Bring Tricircle's database up to date and start its programs that do not run."""
     if settings.with_top and top.missing_programs():
         names = ", ".join(top.missing_programs())
         say(f"the top is left out: {names} not in {top.PROGRAMS}; 'make venv' installs them")
-        return
-    wanted = composition.tricircle_processes(settings)
-    missing = missing_of(settings, wanted)
-    if missing:
-        with step("bringing Tricircle's database up to date"):
-            create_top_database(settings)
-            sync_schema(settings)
-    with step(f"starting {len(missing)} of {len(wanted)} of Tricircle's programs"):
-        processes.start(settings, missing)
-        processes.wait_for(settings, wanted)
+    programs = [p for p in composition.tricircle_processes(settings) if p in missing]
+    if programs:
+        create_top_database(settings)
+        sync_schema(settings)
+        processes.start(settings, programs)
 
 
 def create_top_database(settings: Settings) -> None:
