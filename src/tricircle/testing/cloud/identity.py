@@ -26,7 +26,7 @@ from tricircle.testing.cloud.http import (
     parse_body,
     refuse,
 )
-from tricircle.testing.cloud.service import Service
+from tricircle.testing.cloud.service import Service, World
 from tricircle.testing.cloud.sources import Clock, Ids, micro
 
 _TITLES = {
@@ -47,7 +47,7 @@ class Identity(Service):
 
     def __init__(self, catalogue: Catalogue, clock: Clock, ids: Ids, token_life_s: float) -> None:
         self.accounts = Accounts(clock, ids, token_life_s)
-        super().__init__("identity", "identity", self.accounts, ids)
+        super().__init__("identity", "identity", World(self.accounts, clock, ids))
         self.catalogue = catalogue
         self._routes = self._build_routes()
         for role in ("admin", "manager", "member", "reader", "service"):

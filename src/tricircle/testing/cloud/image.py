@@ -11,16 +11,16 @@ from tricircle.testing.cloud.http import (
     answer_json,
     refuse,
 )
-from tricircle.testing.cloud.service import Service, Tokens, unauthorized
-from tricircle.testing.cloud.sources import Clock, Ids, zulu
+from tricircle.testing.cloud.service import Service, World, unauthorized
+from tricircle.testing.cloud.sources import zulu
 
 
 class Images(Service):
     """Glance v2: list, show and delete."""
 
-    def __init__(self, tokens: Tokens, clock: Clock, ids: Ids) -> None:
-        super().__init__("image", "image", tokens, ids)
-        self._clock = clock
+    def __init__(self, world: World) -> None:
+        super().__init__("image", "image", world)
+        self._clock = world.clock
         self.items: dict[str, Document] = {}
         self._routes = Routes()
         self._routes.add("GET", "/v2/images", self._index)

@@ -1,10 +1,11 @@
 """The part all simulated services share: mounts, tokens and request ids."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Answer, Request, answer_json
-from tricircle.testing.cloud.sources import Ids
+from tricircle.testing.cloud.sources import Clock, Ids
 
 
 class Tokens(Protocol):
@@ -14,14 +15,23 @@ class Tokens(Protocol):
         """Return the owner of a valid token."""
 
 
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all services of one simulation share: who is known, the time, new ids."""
+
+    tokens: Tokens
+    clock: Clock
+    ids: Ids
+
+
 class Service:
     """One API of a pod, or of all pods, under one mount."""
 
-    def __init__(self, name: str, service_type: str, tokens: Tokens, ids: Ids) -> None:
+    def __init__(self, name: str, service_type: str, world: World) -> None:
         self.name = name
         self.service_type = service_type
-        self.tokens = tokens
-        self.ids = ids
+        self.tokens = world.tokens
+        self.ids = world.ids
 
     def answer(self, request: Request) -> Answer:
         """Return the answer to a request."""

@@ -27,7 +27,7 @@ from tricircle.testing.cloud.image import Images
 from tricircle.testing.cloud.network import Network
 from tricircle.testing.cloud.pod import Pod
 from tricircle.testing.cloud.received import Received, RequestLog
-from tricircle.testing.cloud.service import Service
+from tricircle.testing.cloud.service import Service, World
 from tricircle.testing.cloud.sources import Clock, Ids, random_ids, wall_clock
 
 Scope = MutableMapping[str, Any]
@@ -85,15 +85,15 @@ class SimulatedCloud:
         interfaces = ("public", "internal", "admin") if len(names) <= _MANY_PODS else ("public",)
         self.catalogue = Catalogue(ids, interfaces)
         self.identity = Identity(self.catalogue, clock, ids, token_life_s)
-        accounts = self.identity.accounts
-        self.images = Images(accounts, clock, ids)
-        self.top_network = Network(accounts, clock, ids)
+        world = World(self.identity.accounts, clock, ids)
+        self.images = Images(world)
+        self.top_network = Network(world)
         self.pods: dict[str, Pod] = {}
         for place, name in enumerate(names):
             minor = _LATEST_COMPUTE if place == 0 else _OLDER_COMPUTE
             minor = (compute_minors or {}).get(name, minor)
             zone = (zones or {}).get(name, "nova")
-            self.pods[name] = Pod(name, accounts, self.images, clock, ids, zone, minor)
+            self.pods[name] = Pod(name, world, self.images, zone, minor)
         self._mounts = {mount.path: mount for mount in self._list_mounts()}
         self._fill_catalogue()
         self._add_defaults()

@@ -1,5 +1,5 @@
 """The simulated Nova."""
 
-from tricircle.testing.cloud.compute.service import Compute
+from tricircle.testing.cloud.compute.service import Compute, Placement
 
-__all__ = ["Compute"]
+__all__ = ["Compute", "Placement"]

@@ -1,6 +1,7 @@
 """How a server comes to be: what Nova checks, takes from Neutron and Cinder, and gives back."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
@@ -51,7 +52,7 @@ def boot(compute: "Compute", request: Request, given: Document, hints: Document)
         _plug(compute, request.caller, server, wish)
         _attach(compute, request.caller, server, wish)
         compute.log_action(request, server, "create")
-        compute.later(compute.delays.build_s, lambda server=server: _finish(compute, server))  # type: ignore[misc]
+        compute.later(compute.delays.build_s, partial(_finish, compute, server))
         made.append(server)
     compute.index.forget()
     return made

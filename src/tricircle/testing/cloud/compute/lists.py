@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import cmp_to_key
+from functools import cmp_to_key, partial
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute.records import Flavor, Server, states_of
@@ -84,11 +84,12 @@ def sort_servers(servers: Iterable[Server], order: Order) -> list[Server]:
     """Return servers in order; what is not set comes first when ascending."""
     ordered = list(servers)
     for key, ascending in reversed(order):
-        ordered.sort(
-            key=lambda server, key=key: _rank(sort_value(server, key)),  # type: ignore[misc]
-            reverse=not ascending,
-        )
+        ordered.sort(key=partial(_rank_of, key), reverse=not ascending)
     return ordered
+
+
+def _rank_of(key: str, server: Server) -> tuple[bool, Json]:
+    return _rank(sort_value(server, key))
 
 
 def _rank(value: Json) -> tuple[bool, Json]:

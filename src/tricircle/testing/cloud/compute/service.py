@@ -42,8 +42,7 @@ from tricircle.testing.cloud.http import (
 )
 from tricircle.testing.cloud.image import Images
 from tricircle.testing.cloud.network import Network
-from tricircle.testing.cloud.service import Service, Tokens, unauthorized
-from tricircle.testing.cloud.sources import Clock, Ids
+from tricircle.testing.cloud.service import Service, World, unauthorized
 from tricircle.testing.cloud.volume import Volume
 
 _FAULTS = {
@@ -70,6 +69,15 @@ CallHandler = Callable[["Compute", Request], Answer]
 ServerHandler = Callable[["Compute", Request, Server], Answer]
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The zone and host of a Nova, and N of the highest microversion 2.N it knows."""
+
+    zone: str
+    host: str
+    max_minor: int
+
+
 @dataclass(slots=True)
 class Delays:
     """How long Nova works on things, in seconds of the simulation's clock."""
@@ -83,24 +91,15 @@ class Compute(Service):
     """Nova: servers and all that belongs to them."""
 
     def __init__(
-        self,
-        tokens: Tokens,
-        clock: Clock,
-        ids: Ids,
-        network: Network,
-        volume: Volume,
-        images: Images,
-        zone: str,
-        host: str,
-        max_minor: int,
+        self, world: World, placement: Placement, network: Network, volume: Volume, images: Images
     ) -> None:
-        super().__init__("compute", "compute", tokens, ids)
-        self.clock = clock
+        super().__init__("compute", "compute", world)
+        self.clock = world.clock
         self.network = network
         self.volume = volume
         self.images = images
-        self.zones = {zone: [host]}
-        self.max_minor = max_minor
+        self.zones = {placement.zone: [placement.host]}
+        self.max_minor = placement.max_minor
         self.max_limit = 1000
         self.delays = Delays()
         self.quotas = {"instances": -1, "cores": -1, "ram": -1}

@@ -1,6 +1,7 @@
 """Networks and subnets."""
 
 import ipaddress
+from collections.abc import Iterable
 
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Document, refuse
@@ -125,7 +126,7 @@ class Networks(Resource):
         """Return the subnets in order."""
         return {"subnets": sorted(item["subnets"])}
 
-    def view(self, caller: Caller, item: Document, fields=()) -> Document:  # type: ignore[no-untyped-def]
+    def view(self, caller: Caller, item: Document, fields: Iterable[str] = ()) -> Document:
         """Return what a caller may see; a private network's shared flag follows policies."""
         view = super().view(caller, item, fields)
         if "shared" in view:

@@ -31,8 +31,8 @@ from tricircle.testing.cloud.network.ports import Ports
 from tricircle.testing.cloud.network.resources import GONE, Resource, body_of
 from tricircle.testing.cloud.network.routers import FloatingIps, Routers
 from tricircle.testing.cloud.network.sharing import Policies
-from tricircle.testing.cloud.service import Service, Tokens, unauthorized
-from tricircle.testing.cloud.sources import Clock, Ids
+from tricircle.testing.cloud.service import Service, World, unauthorized
+from tricircle.testing.cloud.sources import Clock
 
 CallerHandler = Callable[[Caller, Request], Answer]
 
@@ -50,9 +50,9 @@ class DeviceListener(Protocol):
 class Network(Service):
     """Neutron: networks, subnets, ports, groups, routers, floating IPs."""
 
-    def __init__(self, tokens: Tokens, clock: Clock, ids: Ids, zone: str = "nova") -> None:
-        super().__init__("network", "network", tokens, ids)
-        self.clock = clock
+    def __init__(self, world: World, zone: str = "nova") -> None:
+        super().__init__("network", "network", world)
+        self.clock = world.clock
         self.physical_networks = ["physnet1"]
         self.listener: DeviceListener | None = None
         self.addresses = Addresses()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.volume.guards import body_of, get_volume
-from tricircle.testing.cloud.volume.metadata import routes_for
+from tricircle.testing.cloud.volume.metadata import Metadata
 from tricircle.testing.cloud.volume.records import Volume
 
 if TYPE_CHECKING:
@@ -177,10 +177,7 @@ ROUTES = (
         "volume_extension:qos_specs_manage:get_all",
         _empty_list("qos_specs", 0),
     ),
-    *routes_for(
-        "/volumes/{id}/metadata",
-        "volume:volume_metadata",
-        "Volume {owner} has no metadata with key {key}.",
-        _volume,
-    ),
+    *Metadata(
+        "volume:volume_metadata", "Volume {owner} has no metadata with key {key}.", _volume
+    ).routes("/volumes/{id}/metadata"),
 )

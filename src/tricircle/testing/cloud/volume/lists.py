@@ -1,6 +1,7 @@
 """Lists of Cinder: sorting, paging and links, as its database and views do them."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
@@ -71,11 +72,12 @@ def sort_items(items: Iterable[Item], order: Order) -> list[Item]:
     """Return items in order; what is not set comes first when ascending."""
     ordered = list(items)
     for key, ascending in reversed(order):
-        ordered.sort(
-            key=lambda item, key=key: _rank(getattr(item, key)),  # type: ignore[misc]
-            reverse=not ascending,
-        )
+        ordered.sort(key=partial(_rank_of, key), reverse=not ascending)
     return ordered
+
+
+def _rank_of(key: str, item: Listed) -> tuple[bool, Json]:
+    return _rank(getattr(item, key))
 
 
 def _rank(value: Json) -> tuple[bool, Json]:

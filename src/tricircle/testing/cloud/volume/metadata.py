@@ -19,72 +19,83 @@ Find = Callable[["Cinder", Request], Json]
 Route = tuple[str, str, str, str, Callable[["Cinder", Request], Answer]]
 
 
-def routes_for(path: str, rule: str, absent: str, find: Find) -> tuple[Route, ...]:
-    """Return the routes below `path` for the owner of metadata that `find` gets.
+class Metadata:
+    """The metadata below one kind of owner; `find` gets the owner a path names.
 
     `absent` is the message for a key that is not there, with {owner} and {key}.
     """
 
-    def show(cinder: "Cinder", request: Request) -> Answer:
-        return answer_json({"metadata": find(cinder, request).metadata})
+    def __init__(self, rule: str, absent: str, find: Find) -> None:
+        self._rule = rule
+        self._absent = absent
+        self._find = find
 
-    def add(cinder: "Cinder", request: Request) -> Answer:
-        owner, given = _owned(cinder, request, "metadata")
-        owner.metadata = {**owner.metadata, **given}
-        _touch(cinder, owner)
+    def routes(self, path: str) -> tuple[Route, ...]:
+        """Return the routes below the path of an owner."""
+        rule = self._rule
+        return (
+            ("GET", path, "read", f"{rule}:get", self.show),
+            ("POST", path, "write", f"{rule}:create", self.add),
+            ("PUT", path, "write", f"{rule}:update", self.replace),
+            ("GET", path + "/{key}", "read", f"{rule}:get", self.show_item),
+            ("PUT", path + "/{key}", "write", f"{rule}:update", self.set_item),
+            ("DELETE", path + "/{key}", "write", f"{rule}:delete", self.delete_item),
+        )
+
+    def show(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer GET of all metadata."""
+        return answer_json({"metadata": self._find(cinder, request).metadata})
+
+    def add(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer POST: what is not named stays."""
+        owner, given = self._given(cinder, request, "metadata")
+        _set(cinder, owner, {**owner.metadata, **given})
         return answer_json({"metadata": owner.metadata})
 
-    def replace(cinder: "Cinder", request: Request) -> Answer:
-        owner, given = _owned(cinder, request, "metadata")
-        owner.metadata = dict(given)
-        _touch(cinder, owner)
+    def replace(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer PUT of all metadata: what is not named goes."""
+        owner, given = self._given(cinder, request, "metadata")
+        _set(cinder, owner, dict(given))
         return answer_json({"metadata": owner.metadata})
 
-    def show_item(cinder: "Cinder", request: Request) -> Answer:
-        owner = find(cinder, request)
-        key = _key(owner, request)
+    def show_item(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer GET of one key."""
+        owner = self._find(cinder, request)
+        key = self._known_key(owner, request)
         return answer_json({"meta": {key: owner.metadata[key]}})
 
-    def set_item(cinder: "Cinder", request: Request) -> Answer:
-        owner, given = _owned(cinder, request, "meta")
+    def set_item(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer PUT of one key."""
+        owner, given = self._given(cinder, request, "meta")
         key = request.parameters["key"]
         if key not in given:
             refuse(400, "Request body and URI mismatch")
-        owner.metadata = {**owner.metadata, key: given[key]}
-        _touch(cinder, owner)
+        _set(cinder, owner, {**owner.metadata, key: given[key]})
         return answer_json({"meta": {key: given[key]}})
 
-    def delete_item(cinder: "Cinder", request: Request) -> Answer:
-        owner = find(cinder, request)
-        require(request.caller, "write", f"{rule}:delete")
-        key = _key(owner, request)
-        owner.metadata = {name: text for name, text in owner.metadata.items() if name != key}
-        _touch(cinder, owner)
+    def delete_item(self, cinder: "Cinder", request: Request) -> Answer:
+        """Answer DELETE of one key."""
+        owner = self._find(cinder, request)
+        require(request.caller, "write", f"{self._rule}:delete")
+        key = self._known_key(owner, request)
+        _set(cinder, owner, {name: text for name, text in owner.metadata.items() if name != key})
         return Answer(200)
 
-    def _owned(cinder: "Cinder", request: Request, name: str) -> tuple[Json, Document]:
+    def _given(self, cinder: "Cinder", request: Request, name: str) -> tuple[Json, Document]:
         given = read(request, object_of({name: _TEXTS}, (name,)))[name]
-        owner = find(cinder, request)
-        require(request.caller, "write", f"{rule}:update")
+        owner = self._find(cinder, request)
+        require(request.caller, "write", f"{self._rule}:update")
         return owner, given
 
-    def _key(owner: Json, request: Request) -> str:
+    def _known_key(self, owner: Json, request: Request) -> str:
         key = request.parameters["key"]
         if key not in owner.metadata:
-            refuse(404, absent.format(owner=owner.id, key=key))
+            refuse(404, self._absent.format(owner=owner.id, key=key))
         return key
 
-    return (
-        ("GET", path, "read", f"{rule}:get", show),
-        ("POST", path, "write", f"{rule}:create", add),
-        ("PUT", path, "write", f"{rule}:update", replace),
-        ("GET", path + "/{key}", "read", f"{rule}:get", show_item),
-        ("PUT", path + "/{key}", "write", f"{rule}:update", set_item),
-        ("DELETE", path + "/{key}", "write", f"{rule}:delete", delete_item),
-    )
 
-
-def _touch(cinder: "Cinder", owner: Json) -> None:
+def _set(cinder: "Cinder", owner: Json, metadata: dict[str, str]) -> None:
+    owner.metadata = metadata
     owner.updated_at = cinder.clock()
     if hasattr(owner, "encoded"):
         cinder.touch(owner)

@@ -20,8 +20,7 @@ from tricircle.testing.cloud.http import (
     page_not_found,
     refuse,
 )
-from tricircle.testing.cloud.service import Service, Tokens, unauthorized
-from tricircle.testing.cloud.sources import Clock, Ids
+from tricircle.testing.cloud.service import Service, World, unauthorized
 from tricircle.testing.cloud.volume import (
     attachments,
     information,
@@ -56,17 +55,15 @@ CallHandler = Callable[["Volume", Request], Answer]
 class Volume(Service):
     """Cinder: volumes, snapshots, types, attachments."""
 
-    def __init__(
-        self, tokens: Tokens, clock: Clock, ids: Ids, zone: str, host: str, max_minor: int
-    ) -> None:
-        super().__init__("volume", "volumev3", tokens, ids)
-        self._clock = clock
+    def __init__(self, world: World, zone: str, host: str, max_minor: int) -> None:
+        super().__init__("volume", "volumev3", world)
+        self._clock = world.clock
         self.zone = zone
         self.host = f"{host}@lvm#lvm"
         self.max_minor = max_minor
         self.max_limit = 1000
         self.quotas = {"volumes": -1, "gigabytes": -1}
-        self.service_id = ids()
+        self.service_id = self.ids()
         self.images: Images | None = None
         self.volumes: dict[str, records.Volume] = {}
         self.snapshots: dict[str, records.Snapshot] = {}

@@ -7,7 +7,7 @@ from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import parse_order, slice_of, sort_items
-from tricircle.testing.cloud.volume.metadata import routes_for
+from tricircle.testing.cloud.volume.metadata import Metadata
 from tricircle.testing.cloud.volume.records import Snapshot
 
 if TYPE_CHECKING:
@@ -187,10 +187,7 @@ ROUTES = (
     ("PUT", "/snapshots/{id}", "write", "volume:update_snapshot", _update),
     ("DELETE", "/snapshots/{id}", "write", "volume:delete_snapshot", _delete),
     ("POST", "/snapshots/{id}/action", "write", "volume:snapshot", _act),
-    *routes_for(
-        "/snapshots/{id}/metadata",
-        "volume:snapshot_metadata",
-        "Snapshot {owner} has no metadata with key {key}.",
-        get_snapshot,
-    ),
+    *Metadata(
+        "volume:snapshot_metadata", "Snapshot {owner} has no metadata with key {key}.", get_snapshot
+    ).routes("/snapshots/{id}/metadata"),
 )
