@@ -27,6 +27,7 @@ class Form(enum.Enum):
 
     SERVER = enum.auto()
     INTERFACE = enum.auto()
+    GROUP_ACTION = enum.auto()
 
 
 def network_not_found(form: Form, network_id: str) -> TricircleError:
@@ -94,9 +95,11 @@ def external_network(network_id: str) -> TricircleError:
     return Forbidden(f"It is not allowed to create an interface on external network {network_id}")
 
 
-def group_not_found(name: str) -> TricircleError:
-    """Return Nova's SecurityGroupNotFound, in python-neutronclient's words."""
-    return BadInput(f"Unable to find security_group with name or id '{name}'")
+def group_not_found(form: Form, name: str, project_id: str) -> TricircleError:
+    """Return Nova's SecurityGroupNotFound; in python-neutronclient's words for a new server."""
+    if form is Form.SERVER:
+        return BadInput(f"Unable to find security_group with name or id '{name}'")
+    return NotFound(f"Security group {name} is not found for project {project_id}")
 
 
 def group_ambiguous(name: str) -> TricircleError:

@@ -19,7 +19,7 @@ from tricircle.core.network.refusals import Form
 from tricircle.usecases.fanout import Done, Failed, fan_out
 from tricircle.usecases.networking.neutron import Neutron
 from tricircle.usecases.networking.ports import TopPort
-from tricircle.usecases.networking.together import both
+from tricircle.usecases.networking.together import all_of, both
 
 V = TypeVar("V")
 
@@ -55,7 +55,7 @@ async def grant(errand: Errand, asking: Asking) -> Granted:
 
     Either all or none. Raises Nova's errors, PodError when the top does not answer.
     """
-    named = await _find_groups(errand, asking.group_names)
+    named = await find_groups(errand, asking.group_names)
     default: tuple[SecurityGroup, ...] = ()
     wishes = asking.wishes
     if asking.mode in (Mode.UNSAID, Mode.AUTO):
@@ -77,24 +77,43 @@ async def give_up(errand: Errand, ports: Sequence[Port]) -> None:
     )
 
 
-async def _find_groups(errand: Errand, names: Sequence[str]) -> list[SecurityGroup]:
+async def change_groups(
+    neutron: Neutron, server_id: str, change: Callable[[Sequence[str]], Sequence[str]]
+) -> None:
+    """Change the security groups of all ports of a server, with the token of ``neutron``."""
+    ports = await ask(lambda: neutron.list_all(Port, device_id=server_id))
+
+    async def update(port: Port) -> None:
+        groups = list(change(port.security_groups))
+        if groups != list(port.security_groups):
+            values = {"security_groups": groups}
+            await ask(lambda: neutron.update(Port, port.id, values))
+
+    await all_of(partial(update, port) for port in ports)
+
+
+async def find_groups(errand: Errand, names: Sequence[str]) -> list[SecurityGroup]:
+    """Return the groups that names or ids mean for the caller, in order, with their rules."""
     if not names:
         return []
     by_id, by_name = await both(
         partial(_list_groups, errand.as_caller, id=[name for name in names if is_uuid(name)]),
         partial(_list_groups, errand.as_caller, name=list(names), project_id=[errand.project_id]),
     )
-    return [_pick_group(name, by_id, by_name) for name in names]
+    return [_pick_group(errand, name, by_id, by_name) for name in names]
 
 
 async def _list_groups(neutron: Neutron, **filters: Sequence[str]) -> tuple[SecurityGroup, ...]:
     if not all(filters.values()):
         return ()
-    return await _ask(lambda: neutron.list_all(SecurityGroup, **filters))
+    return await ask(lambda: neutron.list_all(SecurityGroup, **filters))
 
 
 def _pick_group(
-    name: str, by_id: Sequence[SecurityGroup], by_name: Sequence[SecurityGroup]
+    errand: Errand,
+    name: str,
+    by_id: Sequence[SecurityGroup],
+    by_name: Sequence[SecurityGroup],
 ) -> SecurityGroup:
     """Return the group that a name or id means, as python-neutronclient does for Nova."""
     for group in by_id:
@@ -102,7 +121,7 @@ def _pick_group(
             return group
     found = [group for group in by_name if group.name == name]
     if not found:
-        raise refusals.group_not_found(name)
+        raise refusals.group_not_found(errand.form, name, errand.project_id)
     if len(found) > 1:
         raise refusals.group_ambiguous(name)
     return found[0]
@@ -123,10 +142,10 @@ async def _only_network(errand: Errand, mode: Mode) -> tuple[Wish, ...]:
     up = {"admin_state_up": True} if mode is Mode.AUTO else {}
     caller = errand.as_caller
     own, shared = await both(
-        lambda: _ask(
+        lambda: ask(
             lambda: caller.list_all(Network, project_id=errand.project_id, shared=False, **up)
         ),
-        lambda: _ask(lambda: caller.list_all(Network, shared=True)),
+        lambda: ask(lambda: caller.list_all(Network, shared=True)),
     )
     networks = {network.id: network for network in (*own, *shared)}
     if len(networks) > 1:
@@ -181,7 +200,7 @@ async def _read_ports(errand: Errand, wishes: Sequence[Wish]) -> dict[str, Port]
     wanted = [str(wish.port_id) for wish in wishes if isinstance(wish, PortWish)]
     if not wanted:
         return {}
-    listed = await _ask(lambda: errand.as_caller.list_all(Port, id=wanted))
+    listed = await ask(lambda: errand.as_caller.list_all(Port, id=wanted))
     found = {port.id: port for port in listed}
     for port_id in wanted:
         _check_port(errand, port_id, found.get(port_id))
@@ -236,7 +255,7 @@ async def _explain(errand: Errand, wish: NetworkWish, refusal: NeutronRefused) -
     return refusals.port_refused(refusal, errand.form, wish.network_id, wish.fixed_ip)
 
 
-async def _ask(call: Callable[[], Awaitable[V]]) -> V:
+async def ask(call: Callable[[], Awaitable[V]]) -> V:
     """Return what a call with the caller's token returns, or raise what it means for them."""
     try:
         return await call()
