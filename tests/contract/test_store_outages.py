@@ -16,7 +16,7 @@ from tricircle.core.model import BottomId, Kind, PodId, ProjectId, ZoneName
 
 pytestmark = pytest.mark.database
 
-BOUND_S = 5.0
+BOUND_S = 10.0
 QUICK = Limits(max_pool_size=4, timeout_s=1.0, lock_timeout_s=0.5, connect_timeout_s=0.5)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,7 +56,7 @@ def holder(engine: Engine) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
     process.kill()
     process.wait()
     process.stdout.close()
-    subprocess.run(["rm", "-rf", folder], check=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_listening(port: int) -> bool:
@@ -96,6 +97,19 @@ def test_a_server_ends_with_the_process_that_started_it(
     process.send_signal(ending)
     process.wait()
     assert wait_until_silent(port)
+
+
+def test_what_a_killed_process_left_behind_is_removed_by_the_next_one(
+    holder: tuple[subprocess.Popen[str], int, Path], engine: Engine
+) -> None:
+    process, port, folder = holder
+    with running(engine):
+        assert folder.exists()
+    process.kill()
+    process.wait()
+    assert wait_until_silent(port)
+    with running(engine):
+        assert not folder.exists()
 
 
 def test_the_server_does_not_run_as_root(engine: Engine) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
@@ -191,10 +192,14 @@ class PostgreSql:
 
 @dataclass(slots=True)
 class Server:
-    """One private server. It may be crashed and started again on the same port and data."""
+    """One private server. It may be crashed and started again on the same port and data.
+
+    ``holder`` is an open file whose lock says that somebody still wants ``folder``.
+    """
 
     engine: Engine
     folder: Path
+    holder: int
     port: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -231,6 +236,9 @@ class Server:
         """End the server and delete its data; may be repeated."""
         self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.holder >= 0:
+            os.close(self.holder)
+            self.holder = -1
 
     def _start_on(self, port: int) -> bool:
         command = _as_user(
@@ -294,7 +302,10 @@ def find_binary(name: str, package: str) -> str:
 
 
 def _prepare(engine: Engine) -> Server:
-    folder = Path(tempfile.mkdtemp(prefix=f"tricircle-{engine.name}-"))
+    prefix = f"tricircle-{engine.name}-"
+    _remove_abandoned(prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    server = Server(engine=engine, folder=folder, holder=_hold(folder))
     try:
         if os.geteuid() == 0:
             account = _account(engine)
@@ -302,9 +313,26 @@ def _prepare(engine: Engine) -> Server:
         command = _as_user(engine.user, engine.prepare_command(folder))
         _run(command, engine.name, PREPARE_TIMEOUT_S)
     except ServerError:
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
         raise
-    return Server(engine=engine, folder=folder)
+    return server
+
+
+def _hold(folder: Path) -> int:
+    # the kernel gives the lock back however this process ends
+    holder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return holder
+
+
+def _remove_abandoned(prefix: str) -> None:
+    """Delete the folders of servers whose process was killed before it could."""
+    # those with a log: a newer one may not be held yet
+    for log in Path(tempfile.gettempdir()).glob(f"{prefix}*/log"):
+        with contextlib.suppress(OSError):
+            holder = _hold(log.parent)
+            shutil.rmtree(log.parent, ignore_errors=True)
+            os.close(holder)
 
 
 def _account(engine: Engine) -> pwd.struct_passwd:
