@@ -86,18 +86,15 @@ def ensure_top_network(settings: Settings, api: Api) -> None:
 
 
 def ensure_registered(settings: Settings, api: Api) -> None:
-    """Tell Tricircle of each pod and of the zone it serves."""
+    """Tell Tricircle of each pod and of the zone it serves, unless it knows."""
     url = f"{settings.top_admin.url}/v1"
+    pods = {pod["name"] for pod in api.get(f"{url}/pods")["pods"]}
     for pod in settings.pods:
-        register(api, f"{url}/pods", {"pod": {"name": pod.name, "region": pod.name}})
+        if pod.name not in pods:
+            api.post(f"{url}/pods", {"pod": {"name": pod.name, "region": pod.name}})
         zone = {"name": pod.zone, "pod": pod.name, "pod_az": "nova"}
-        register(api, f"{url}/zones", {"zone": zone})
-
-
-def register(api: Api, url: str, body: object) -> None:
-    """Create something in the Admin API; that it is there already is fine."""
-    try:
-        api.post(url, body)
-    except ApiError as error:
-        if error.status != CONFLICT:
-            raise
+        try:
+            api.post(f"{url}/zones", {"zone": zone})
+        except ApiError as error:
+            if error.status != CONFLICT:  # that the zone is known already is fine
+                raise

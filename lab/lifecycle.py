@@ -14,7 +14,18 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lab import composition, content, engines, golden, health, machine, ports, processes, top
+from lab import (
+    composition,
+    content,
+    engines,
+    golden,
+    health,
+    keystone,
+    machine,
+    ports,
+    processes,
+    top,
+)
 from lab.api import Api
 from lab.processes import Process, base_environment
 from lab.progress import say, step
@@ -143,6 +154,8 @@ def start_tricircle(settings: Settings, missing: Sequence[Process]) -> None:
     if programs:
         create_top_database(settings)
         sync_schema(settings)
+        # The gateways end when Keystone gives them no token.
+        processes.wait_for(settings, [keystone.process(settings)])
         processes.start(settings, programs)
 
 
