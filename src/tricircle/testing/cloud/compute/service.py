@@ -365,7 +365,11 @@ class Compute(Service):
         def handle(request: Request) -> Answer:
             if request.microversion < since:
                 refuse(404, "The resource could not be found.")
-            server = self.get_server(request.caller, request.parameters["server_id"])
+            server_id = request.parameters["server_id"]
+            if path.startswith("/tags") and server_id not in self.servers:
+                # Tags ask for the cell of a server before they ask for the server.
+                refuse(404, f"Instance {server_id} has no mapping to a cell.")
+            server = self.get_server(request.caller, server_id)
             require(request.caller, need, rule)
             return handler(self, request, server)
 
