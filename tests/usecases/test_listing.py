@@ -30,8 +30,10 @@ from tricircle.core.model import (
 from tricircle.core.partial import LinkRoots
 from tricircle.core.query import list_values, without_parameters
 from tricircle.interfaces.cloud import PodRequest
+from tricircle.interfaces.store import PositionStore
 from tricircle.testing.clock import FakeClock
 from tricircle.testing.listed_pods import ListedAnswer, ListedPod, ListedPods, Row
+from tricircle.testing.store import MemoryStores
 from tricircle.usecases.listing import (
     ListCall,
     ListWorld,
@@ -48,50 +50,17 @@ Pages = Sequence[MergedPage]
 Make = Callable[..., Row]
 
 
-class KeptPositions:
-    """``PositionStore`` in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.away = False
+class NoDatabase:
+    """``PositionStore`` of a database that is away."""
 
     async def keep_position(self, key: str, position: bytes, ttl_s: float) -> None:
-        if self.away:
-            raise ServiceUnavailable("the database is away")
-        self.kept[key] = position
+        raise ServiceUnavailable("the database is away")
 
     async def find_position(self, key: str) -> bytes | None:
-        if self.away:
-            raise ServiceUnavailable("the database is away")
-        return self.kept.get(key)
+        raise ServiceUnavailable("the database is away")
 
     async def purge_positions(self) -> int:
-        return 0
-
-
-class KeptRoutings:
-    """The part of ``RoutingUpkeep`` that lists read."""
-
-    def __init__(self, routings: Sequence[Routing] = ()) -> None:
-        self.routings = routings
-
-    async def list_routings(
-        self,
-        *,
-        kind: Kind,
-        pod_id: PodId,
-        project_id: ProjectId | None,
-        state: RoutingState,
-        limit: int,
-    ) -> Sequence[Routing]:
-        return [
-            routing
-            for routing in self.routings
-            if routing.kind == kind
-            and routing.pod_id == pod_id
-            and routing.state == state
-            and project_id in (None, routing.project_id)
-        ][:limit]
+        raise ServiceUnavailable("the database is away")
 
 
 @dataclass
@@ -99,8 +68,8 @@ class Top:
     """A top over some pods, and a client of its list."""
 
     cloud: ListedPods
-    positions: KeptPositions = field(default_factory=KeptPositions)
-    routings: KeptRoutings = field(default_factory=KeptRoutings)
+    stores: MemoryStores = field(default_factory=MemoryStores)
+    positions: PositionStore | None = None
     partial: bool = True
     version: Version = NEW
     timeout_s: float = 60.0
@@ -109,8 +78,8 @@ class Top:
         clock = FakeClock()
         world = ListWorld(
             self.cloud,
-            self.positions,
-            self.routings,
+            self.positions or self.stores.positions,
+            self.stores.upkeep,
             clock,
             self.timeout_s,
             self.partial,
@@ -311,7 +280,7 @@ async def test_a_client_that_sends_only_markers_sees_the_same_pages(
 async def test_a_marker_without_any_kept_position_is_found_by_value(
     top: Top, order: str, limit: int
 ) -> None:
-    top.positions.away = True
+    top.positions = NoDatabase()
     pages = await follow_markers(top, f"{order}&limit={limit}")
     assert all_ids(pages) == union(top, order)
 
@@ -320,7 +289,7 @@ async def test_a_marker_without_any_kept_position_is_found_by_value(
 async def test_a_volume_marker_without_any_kept_position_is_found_by_value(
     top: Top, order: str, limit: int
 ) -> None:
-    top.positions.away = True
+    top.positions = NoDatabase()
     pages = await follow_markers(top, f"{order}&limit={limit}")
     assert all_ids(pages) == union(top, order)
 
@@ -378,7 +347,7 @@ async def test_a_pod_that_dies_and_comes_back_gives_each_row_once(
     assert [i for i in seen if i in rows] == [i for i in expected if i in rows]
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(top=cinder_clouds, order=cinder_orders(), limit=st.integers(1, 4), data=st.data())
 async def test_deleted_markers_and_dying_pods_cost_no_other_row(
     top: Top, order: str, limit: int, data: st.DataObject
@@ -690,7 +659,7 @@ async def test_a_long_cursor_stays_out_of_the_link_when_it_is_kept() -> None:
 
 async def test_a_long_cursor_is_in_the_link_when_it_cannot_be_kept() -> None:
     top = servers_in(SERVERS_DETAIL, **{f"{at:032x}": many(2, first=2 * at) for at in range(150)})
-    top.positions.away = True
+    top.positions = NoDatabase()
     page = await top.page("limit=250")
     assert page.next_query is not None
     assert CURSOR_PARAMETER in page.next_query
@@ -710,7 +679,7 @@ async def test_an_order_by_a_hidden_column_goes_on_by_its_cursor_alone() -> None
     query = "sort_key=instance_type_id&limit=2"
     assert sorted(all_ids(await follow_links(top, query))) == sorted(union(top, ""))
     assert sorted(all_ids(await follow_markers(top, query))) == sorted(union(top, ""))
-    top.positions.away = True
+    top.positions = NoDatabase()
     with pytest.raises(BadInput, match="no longer known"):
         await follow_markers(top, query)
 
@@ -864,13 +833,14 @@ def routing(number: int, pod: str, project: str = PROJECT, **fields: Any) -> Rou
 def half_dead(listing: Listing) -> Top:
     top = servers_in(listing, pod1=many(2), pod2=many(2, first=5))
     top.cloud.pods["pod2"].dead = True
-    top.routings.routings = [
+    for one in (
         routing(5, "pod2"),
         routing(6, "pod2"),
         routing(7, "pod2", "other"),
         routing(8, "pod2", state=RoutingState.DELETING),
         routing(1, "pod1"),
-    ]
+    ):
+        top.stores.tables.routings.put(one)
     return top
 
 
