@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +60,22 @@ class Top:
 
 
 @asynccontextmanager
-async def open_top(folder: Path, cloud: SimulatedCloud, options: str = "") -> AsyncIterator[Top]:
-    """Yield a top in front of all pods of ``cloud``; pod N serves zone azN."""
+async def open_top(
+    folder: Path,
+    cloud: SimulatedCloud,
+    options: str = "",
+    zones: Mapping[str, str] | None = None,
+) -> AsyncIterator[Top]:
+    """Yield a top in front of all pods of ``cloud``.
+
+    Pod N serves zone azN, unless ``zones`` names its zone.
+    """
     cloud.token("tricircle", "service", ("admin", "service"))
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(cloud.app))
         settings = _write_settings(folder, url, options)
         shutil.copy(await _empty_database(), folder / "top.sqlite")
-        pods = await _register(settings, url, cloud)
+        pods = await _register(settings, url, cloud, zones or {})
         compute = await stack.enter_async_context(open_compute(settings))
         volume = await stack.enter_async_context(open_volume(settings))
         yield Top(
@@ -119,7 +127,9 @@ async def _empty_database() -> Path:
     return _EMPTY
 
 
-async def _register(settings: Settings, url: str, cloud: SimulatedCloud) -> dict[str, Pod]:
+async def _register(
+    settings: Settings, url: str, cloud: SimulatedCloud, zones: Mapping[str, str]
+) -> dict[str, Pod]:
     database = open_database(settings.database.connection)
     stores = SqlStores(database)
     pods = {}
@@ -136,7 +146,8 @@ async def _register(settings: Settings, url: str, cloud: SimulatedCloud) -> dict
             },
         )
         pods[name] = await stores.pods.add_pod(pod)
-        await stores.zones.add_zone_pod(ZonePod(ZoneName(f"az{number}"), pod.id, "nova"))
+        zone = ZoneName(zones.get(name, f"az{number}"))
+        await stores.zones.add_zone_pod(ZonePod(zone, pod.id, "nova"))
     await database.close()
     return pods
 

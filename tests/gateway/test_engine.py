@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,7 +23,9 @@ def add_servers(top: Top, pod: str, count: int = 1, project: str = "demo") -> li
     return [server_id for server_id in compute.servers if server_id not in known]
 
 
-async def get(http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> tuple[int, dict]:
+async def get(
+    http: aiohttp.ClientSession, url: str, headers: dict[str, str]
+) -> tuple[int, dict[str, Any]]:
     """Return status and body of a GET."""
     async with http.get(url, headers=headers) as response:
         return response.status, json.loads(await response.text())

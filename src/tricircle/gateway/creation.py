@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tricircle.core.bodies import check_object, read_value, remove_value, set_value
 from tricircle.core.errors import (
     BadInput,
+    DifferentPods,
     Forbidden,
     NoPodInZone,
     PodDead,
@@ -216,7 +217,16 @@ class Creator:
         bound = None
         if must is None and caller.project_id is not None:
             bound = await self.bindings.find_binding(caller.project_id, ZoneName(name))
-        return list_candidates(topology, name or None, must, bound)
+        try:
+            return list_candidates(topology, name or None, must, bound)
+        except NoPodInZone:
+            pod = topology.find_pod(must) if must is not None else None
+            if pod is None:
+                raise
+            raise DifferentPods(
+                f"what this request names is in pod {pod.name}, which does not serve "
+                f"availability zone '{name}'; name another zone, or none"
+            ) from None
 
     def _forced_pod(self, caller: Caller, topology: Topology, zone: str, node: str) -> PodId:
         """Return the pod that ``zone:node`` names; a node at the top is a pod."""

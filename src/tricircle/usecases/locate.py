@@ -35,8 +35,8 @@ class Place:
 class Locator:
     """Finds the pod of servers, volumes and whatever else keeps its pod's own id.
 
-    What was found is kept in a bounded cache for as long as it is used: a resource
-    never moves to another pod. That an id is nowhere is remembered for
+    What was found is kept in a bounded cache, the oldest going first: a resource never
+    moves to another pod. That an id is nowhere is remembered for
     ``absent_s`` only, and only when every pod has said so.
     """
 
