@@ -110,7 +110,12 @@ def _make_items(pod: int) -> list[tuple[str, bytes]]:
             {"rel": "self", "href": f"{POD_URL}/servers/{item_id}"},
             {"rel": "bookmark", "href": f"{POD_URL[:-5]}/servers/{item_id}"},
         ]
-        item = {"id": item_id, "name": f"server-{row}", "status": "ACTIVE", "links": links}
+        item: dict[str, object] = {
+            "id": item_id,
+            "name": f"server-{row}",
+            "status": "ACTIVE",
+            "links": links,
+        }
         item |= {"created": created, "updated": created, "metadata": {}}
         item["metadata"] = {"padding": "x" * (ITEM_BYTES - len(json.dumps(item)) - 15)}
         items.append((item_id, json.dumps(item).encode()))

@@ -153,7 +153,7 @@ def _wait_until_open(url: str, process: subprocess.Popen[bytes], log: Path) -> N
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1):
             return
         time.sleep(0.02)
-    raise SystemExit(f"bench: {process.args} did not start:\n{log.read_text()[-2000:]}")
+    raise SystemExit(f"bench: {process.args!r} did not start:\n{log.read_text()[-2000:]}")
 
 
 async def _fill(database: str, clouds: Clouds) -> None:

@@ -11,9 +11,9 @@ import itertools
 from tricircle.adapters.sql import Database
 from tricircle.adapters.sql.schema import sync_schema
 from tricircle.adapters.sql.tables import metadata
-from tricircle.testing.servers import MariaDb, PostgreSql, Server, running
+from tricircle.testing.servers import Engine, MariaDb, PostgreSql, Server, running
 
-SERVERS = {"mariadb": MariaDb(), "postgresql": PostgreSql()}
+SERVERS: dict[str, Engine] = {"mariadb": MariaDb(), "postgresql": PostgreSql()}
 _numbers = itertools.count(1)
 
 

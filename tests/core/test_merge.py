@@ -14,11 +14,11 @@ from tricircle.core.errors import BadInput, NotFound
 from tricircle.core.merge import (
     PodPage,
     Run,
-    UnreadableRow,
     read_pod_page,
     summarize,
     take_rows,
 )
+from tricircle.core.sorting import UnreadableRow
 from tricircle.volume.listings import SNAPSHOTS, VOLUMES
 
 PLAN = SERVERS_DETAIL.sort_plan("sort_key=display_name&sort_dir=asc", None)

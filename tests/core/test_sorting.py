@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -79,7 +80,7 @@ def test_cinders_order(query: str, expected: str) -> None:
     assert order(VOLUMES_DETAIL, query) == expected
 
 
-SORTED = {
+SORTED: dict[Compare, list[Any]] = {
     Compare.TEXT: [None, "", "a", "B", "c", "z", "\u00e4"],
     Compare.EXACT: [None, "", "A", "B", "a", "ab", "b", "\u00e4", "\u20ac", "\U0001f600"],
     Compare.TIME: [

@@ -148,17 +148,18 @@ class DirectCloud:
 
     async def _call(self, pod_id: PodId, endpoint: Endpoint, request: PodRequest) -> Answered:
         url = urlsplit(endpoint.url)
+        headers = [(b"host", url.netloc.encode()), *request.headers]
+        body = request.body if isinstance(request.body, bytes) else b""
+        if body:
+            headers.append((b"content-length", str(len(body)).encode()))
         scope = {
             "type": "http",
             "method": request.method,
             "path": url.path + request.path,
             "query_string": request.query.encode(),
-            "headers": [(b"host", url.netloc.encode()), *request.headers],
+            "headers": headers,
             "scheme": "http",
         }
-        body = request.body if isinstance(request.body, bytes) else b""
-        if body:
-            scope["headers"].append((b"content-length", str(len(body)).encode()))
         answered = Answered(0, [], b"")
 
         async def receive() -> MutableMapping[str, Any]:

@@ -216,7 +216,8 @@ async def test_without_networks_and_without_any_network_there_is_no_port(world: 
 
 
 async def test_a_body_that_novas_schema_refuses_goes_to_the_pod(world: World) -> None:
-    for networks in (None, "somewhere", [{"uuid": 5}], [{"uuid": "x"}], [{}], "auto "):
+    refused: list[object] = [None, "somewhere", [{"uuid": 5}], [{"uuid": "x"}], [{}], "auto "]
+    for networks in refused:
         resolved = await resolve(world, {"networks": networks})
         placed = await world.networks.place(resolved, world.pods["pod1"])
         assert placed.body == resolved.body
@@ -337,7 +338,8 @@ async def test_a_reader_cannot_make_ports(world: World) -> None:
 
 
 async def test_an_external_network_is_refused(world: World) -> None:
-    network = await world.add_network("admin", **{"router:external": True})
+    external: dict[str, Any] = {"router:external": True}
+    network = await world.add_network("admin", **external)
     denied = b'{"NeutronError": {"type": "PolicyNotAuthorized", "message": "no", "detail": ""}}'
     world.sim.faults.inject(Reply(403, denied), "network", "POST", "/v2.0/ports")
     error = await refusal(world, {"networks": [{"uuid": network["id"]}]})
@@ -346,7 +348,8 @@ async def test_an_external_network_is_refused(world: World) -> None:
 
 
 async def test_not_even_an_admin_boots_on_an_external_network(world: World) -> None:
-    network = await world.add_network("admin", **{"router:external": True})
+    external: dict[str, Any] = {"router:external": True}
+    network = await world.add_network("admin", **external)
     body = json.dumps({"server": world.server(networks=[{"uuid": network["id"]}])}).encode()
     resolved = await world.networks.resolve(world.caller("admin", "admin"), body, LATEST, "r")
     with pytest.raises(NotBuiltYet, match="floating IPs"):
@@ -483,7 +486,7 @@ async def test_a_rule_that_came_back_is_put_there_again_whoever_took_it_away(
     world: World,
 ) -> None:
     network, group = await world.add_network(), await add_group(world)
-    values = {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}
+    values: dict[str, Any] = {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}
     asked = {"networks": [{"uuid": network["id"]}], "security_groups": [{"name": "web"}]}
     rule = await add_rule(world, group["id"], **values)
     await world.boot(asked)

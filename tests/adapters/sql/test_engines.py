@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from tricircle.adapters.sql import Limits, open_database
 from tricircle.adapters.sql.engines import build_engine
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, object]] = {
     "sqlite": {
         "PRAGMA journal_mode": "wal",
         "PRAGMA foreign_keys": 1,

@@ -49,7 +49,7 @@ def test_a_token_can_be_rescoped(served: Served) -> None:
     cloud.token("demo", "second", ["member"])
     auth = v3.Token(
         f"{url}/identity/v3",
-        sign_in(url).get_token(),
+        sign_in(url).get_token() or "",
         project_name="second",
         project_domain_id="default",
     )
@@ -90,7 +90,7 @@ def test_projects_can_be_found_by_name(served: Served) -> None:
 class Echo:
     """A WSGI application that shows who keystonemiddleware says is calling."""
 
-    @webob.dec.wsgify
+    @webob.dec.wsgify  # type: ignore[untyped-decorator]  # webob has no types
     def __call__(self, request: webob.Request) -> webob.Response:
         return webob.Response(request.headers.get("X-User-Name", "nobody"))
 

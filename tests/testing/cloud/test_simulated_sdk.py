@@ -28,8 +28,8 @@ def connection(served: tuple[SimulatedCloud, str]) -> Connection:
 def test_a_server_lives_from_network_to_deletion(connection: Connection) -> None:
     network = connection.network.create_network(name="private")
     connection.network.create_subnet(network_id=network.id, cidr="10.0.0.0/24", ip_version=4)
-    image = connection.image.find_image("cirros")
-    flavor = connection.compute.find_flavor("m1.tiny")
+    image = connection.image.find_image("cirros", ignore_missing=False)
+    flavor = connection.compute.find_flavor("m1.tiny", ignore_missing=False)
     server = connection.compute.create_server(
         name="vm1", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}]
     )
