@@ -145,7 +145,6 @@ async def test_a_pod_that_holds_anything_is_not_deleted_and_the_error_says_what(
     await add_two_pods(stores)
     await stores.zones.add_zone_pod(ZonePod(ZoneName("az1"), EAST, "nova"))
     await stores.zones.add_zone_pod(ZonePod(ZoneName("az2"), EAST, ""))
-    await stores.bindings.bind(PROJECT, ZoneName("az1"), EAST)
     await stores.routings.keep_routings(
         [
             make_routing("s1", EAST, "s1", Kind.SERVER),
@@ -158,7 +157,7 @@ async def test_a_pod_that_holds_anything_is_not_deleted_and_the_error_says_what(
         await stores.pods.delete_pod(EAST)
     said = str(refused.value)
     assert "pod 'east' (pod-east) serves az1, az2 in the zone map" in said
-    assert "holds 2 server routing(s), 1 volume routing(s), 1 project binding(s)" in said
+    assert "holds 2 server routing(s), 1 volume routing(s)" in said
     assert "only disable the pod" in said
     assert (await stores.pods.get_pod(EAST)).endpoints
 
@@ -170,9 +169,16 @@ async def test_each_thing_alone_keeps_a_pod(stores: Stores) -> None:
         await stores.pods.delete_pod(EAST)
     await stores.zones.delete_zone_pod(ZoneName("az1"), EAST)
 
-    await stores.bindings.bind(PROJECT, ZoneName(""), EAST)
-    with pytest.raises(PodInUse, match=r"holds 1 project binding\(s\);"):
+    await stores.routings.keep_routings([make_routing("s1", EAST, "s1", Kind.SERVER)])
+    with pytest.raises(PodInUse, match=r"holds 1 server routing\(s\);"):
         await stores.pods.delete_pod(EAST)
+
+
+async def test_projects_are_bound_no_more_to_a_pod_that_is_deleted(stores: Stores) -> None:
+    await stores.pods.add_pod(make_pod())
+    await stores.bindings.bind(PROJECT, ZoneName("az1"), EAST)
+    await stores.pods.delete_pod(EAST)
+    assert await stores.bindings.find_binding(PROJECT, ZoneName("az1")) is None
 
 
 async def test_a_claim_alone_keeps_a_pod_until_it_is_forgotten(stores: Stores) -> None:

@@ -24,7 +24,6 @@ class Holdings:
 
     zones: Sequence[ZoneName] = ()
     routings: Mapping[Kind | str, int] = field(default_factory=dict)
-    bindings: int = 0
 
 
 def find_pod_conflict(wanted: Pod, others: Iterable[PodName]) -> Duplicate | None:
@@ -100,8 +99,6 @@ def _describe(holdings: Holdings) -> str:
     if holdings.zones:
         parts.append(f"serves {', '.join(holdings.zones)} in the zone map")
     counted = [f"{count} {kind} routing(s)" for kind, count in sorted(holdings.routings.items())]
-    if holdings.bindings:
-        counted.append(f"{holdings.bindings} project binding(s)")
     if counted:
         parts.append(f"holds {', '.join(counted)}")
     return " and ".join(parts)

@@ -46,9 +46,9 @@ class PodStore(Protocol):
         ...
 
     async def delete_pod(self, pod_id: PodId) -> None:
-        """Delete a pod that holds nothing.
+        """Delete a pod that holds nothing; projects bound to it are bound no more.
 
-        Raises NotFound; PodInUse while zone map, routings or bindings name it.
+        Raises NotFound; PodInUse while zone map or routings name it.
         """
         ...
 

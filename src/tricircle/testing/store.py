@@ -39,6 +39,10 @@ class Tables:
     positions: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
     nodes: dict[PodId, Node] = field(default_factory=dict)
 
+    def forget_bindings(self, pod_id: PodId) -> None:
+        """Drop the bindings to a pod that is deleted."""
+        self.bindings = {key: pod for key, pod in self.bindings.items() if pod != pod_id}
+
     def require_pod(self, pod_id: PodId) -> None:
         """Raise NotFound unless the pod is there, as a foreign key would."""
         if pod_id not in self.pods:
@@ -109,11 +113,12 @@ class MemoryPods:
         """Delete a pod that holds nothing. Raises NotFound, PodInUse."""
         self._tables.require_pod(pod_id)
         holdings = self._holdings(pod_id)
-        if holdings.zones or holdings.routings or holdings.bindings:
+        if holdings.zones or holdings.routings:
             pod = self._tables.pods[pod_id]
             raise pod_in_use(PodName(pod.id, pod.name, pod.region), holdings)
         del self._tables.pods[pod_id]
         self._tables.nodes.pop(pod_id, None)
+        self._tables.forget_bindings(pod_id)
 
     def _names(self) -> Iterable[PodName]:
         return [PodName(pod.id, pod.name, pod.region) for pod in self._tables.pods.values()]
@@ -124,7 +129,6 @@ class MemoryPods:
         return Holdings(
             zones=tuple(sorted(zone for zone, pod in self._tables.zones if pod == pod_id)),
             routings={kind: len(list(same)) for kind, same in itertools.groupby(kinds)},
-            bindings=sum(pod == pod_id for pod in self._tables.bindings.values()),
         )
 
 

@@ -99,11 +99,9 @@ class SqlPods:
     async def _read_holdings(self, pod_id: PodId) -> Holdings:
         zones = await self._database.read(statements.list_zones_of(pod_id))
         routings = await self._database.read(statements.count_routings_of(pod_id))
-        bindings = await self._database.read(statements.count_bindings_of(pod_id))
         return Holdings(
             zones=[ZoneName(row.zone) for row in zones],
             routings={row.kind: row.routings for row in routings},
-            bindings=bindings[0].bindings,
         )
 
 

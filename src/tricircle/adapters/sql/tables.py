@@ -102,7 +102,7 @@ binding = Table(
     Column("project_id", _id, primary_key=True),
     # '' when no zone was asked for
     Column("zone", _id, primary_key=True),
-    Column("pod_id", _id, ForeignKey("pod.id", ondelete="RESTRICT"), nullable=False),
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE"), nullable=False),
     Index(None, "pod_id"),
     mysql_engine="InnoDB",
 )

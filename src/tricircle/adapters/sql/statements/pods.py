@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Delete, Insert, Select, Update, delete, func, insert, or_, select, update
 
 from tricircle.adapters.sql.columns import now
-from tricircle.adapters.sql.tables import binding, pod, pod_endpoint, routing, zone_pod
+from tricircle.adapters.sql.tables import pod, pod_endpoint, routing, zone_pod
 from tricircle.core.model import Endpoint, Pod, PodId, Service
 
 _SERVICES = [service.value for service in Service]
@@ -103,12 +103,3 @@ def count_routings_of(pod_id: PodId) -> Select[str, int]:
         routing.c.pod_id == pod_id
     )
     return counted.group_by(routing.c.kind).order_by(routing.c.kind)
-
-
-def count_bindings_of(pod_id: PodId) -> Select[int]:
-    """Return a count of the bindings to a pod."""
-    return (
-        select(func.count().label("bindings"))
-        .select_from(binding)
-        .where(binding.c.pod_id == pod_id)
-    )

@@ -91,7 +91,7 @@ def _create_binding() -> None:
         sa.Column("zone", _ID, nullable=False),
         sa.Column("pod_id", _ID, nullable=False),
         sa.PrimaryKeyConstraint("project_id", "zone"),
-        _pod_key("binding", "RESTRICT"),
+        _pod_key("binding", "CASCADE"),
     )
     _create_index("binding", "pod_id")
 
