@@ -107,3 +107,16 @@ async def test_a_port_of_another_server_is_not_released(world: World) -> None:
     port_id = TopId(placed.resolved.ports[0].port.id)
     assert await world.release.release_port(port_id, TopId(world.ids()), world.pods["pod1"], "r")
     assert len(await world.ports("top")) == 1
+
+
+async def test_a_port_released_before_its_server_was_shown_at_the_top_is_free(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    server_id, placed = await world.boot({"networks": [{"port": port["id"]}]})
+    await world.delete_server(server_id)
+    assert await world.release.release_server(TopId(server_id), world.pods["pod1"], "r")
+    await world.networks.show_owner(placed, TopId(server_id), "az1")
+    (kept,) = await world.ports("top")
+    assert kept["device_id"] == ""

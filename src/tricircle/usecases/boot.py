@@ -169,16 +169,38 @@ class ServerNetworks:
         return Placed(resolved, pod, body, tuple(port_ids))
 
     async def finish(self, placed: Placed, server_id: TopId, zone: str) -> None:
-        """Make the ports the server's own. Never raises: what fails is left to the sweep.
+        """Make the ports the server's own: ``keep_owner``, then ``show_owner``."""
+        await self.keep_owner(placed, server_id)
+        await self.show_owner(placed, server_id, zone)
+
+    async def keep_owner(self, placed: Placed, server_id: TopId) -> None:
+        """Write down whose the ports are, so that they are released with the server.
+
+        Never raises: what fails is left to the sweep.
+        """
+        mark = self._stores.upkeep.mark_routing
+        await carry_out(
+            "port without its server in the database",
+            {
+                port_id: partial(
+                    mark, Kind.PORT, port_id, placed.pod.id, RoutingState.ACTIVE, server_id
+                )
+                for port_id in (TopId(one.port.id) for one in placed.resolved.ports)
+            },
+        )
+
+    async def show_owner(self, placed: Placed, server_id: TopId, zone: str) -> None:
+        """Show at the top which server has the ports. Never raises, as ``keep_owner``.
 
         May run after the caller has got the answer: Nova too gives a server its ports later.
         """
-        ports = placed.resolved.ports
-        calls = {
-            one.port.id: partial(self._finish_port, placed, one.port, server_id, zone)
-            for one in ports
-        }
-        await carry_out("port not yet given to its server", calls)
+        await carry_out(
+            "port not yet given to its server at the top",
+            {
+                one.port.id: partial(self._show_owner, placed, one, server_id, zone)
+                for one in placed.resolved.ports
+            },
+        )
 
     async def withdraw(self, placed: Placed) -> None:
         """Remove the twins of the ports from a pod that said no; ``resolved`` stays usable.
@@ -286,10 +308,11 @@ class ServerNetworks:
             self._neutrons.top(request_id),
         )
 
-    async def _finish_port(self, placed: Placed, port: Port, server_id: TopId, zone: str) -> None:
-        await self._stores.upkeep.mark_routing(
-            Kind.PORT, TopId(port.id), placed.pod.id, RoutingState.ACTIVE, server_id
-        )
+    async def _show_owner(self, placed: Placed, one: TopPort, server_id: TopId, zone: str) -> None:
         top = self._neutrons.top(placed.resolved.request_id)
         values = {"device_id": server_id, "device_owner": f"compute:{zone or _ZONE}"}
-        await top.update(Port, port.id, values)
+        shown = await top.update(Port, one.port.id, values)
+        rows = await self._stores.routings.find_routings(Kind.PORT, TopId(one.port.id))
+        if shown is not None and not any(row.pod_id == placed.pod.id for row in rows):
+            # The server is gone already and has released the port before it was shown.
+            await top.update(Port, one.port.id, {"device_id": "", "device_owner": ""})
