@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import pytest
+import uvloop
 
 from tricircle.adapters.cloud.health import Rhythm
 from tricircle.adapters.cloud.http import HttpCloud, HttpLimits
@@ -13,6 +14,17 @@ from tricircle.core.model import Service
 from tricircle.testing.raw_pod import Answerer, RawPod
 
 StartPod = Callable[[Answerer], Awaitable[RawPod]]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+_ON_BOTH_LOOPS = frozenset({"test_connection.py", "test_http.py", "test_tls.py"})
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Run tests on the loop that programs have, some on the one that defines what is right too."""
+    if item.path.name in _ON_BOTH_LOOPS:
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

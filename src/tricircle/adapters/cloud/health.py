@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Protocol
 
+from tricircle.adapters.cloud.pool import Origin, Pool
 from tricircle.core.model import PodId, Service
 from tricircle.interfaces.clock import Clock
 
@@ -61,15 +62,18 @@ class Counters:
 class PodService:
     """One service of one pod as this process sees it.
 
-    ``url`` is the endpoint's; ``always_probed`` tells whether it is probed while
-    nobody uses it. All times are the clock's.
+    ``url`` is the endpoint's; ``origin`` are its parts and ``pool`` its connections,
+    None when it is no URL. ``always_probed`` tells whether it is probed while nobody
+    uses it. All times are the clock's.
     """
 
     pod_id: PodId
     pod_name: str
     service: Service
     url: str
-    tls: SSLContext | bool = True
+    tls: SSLContext | None = None
+    origin: Origin | None = None
+    pool: Pool | None = None
     always_probed: bool = False
     dead: bool = False
     heard_s: float = 0.0

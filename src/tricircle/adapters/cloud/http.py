@@ -1,23 +1,26 @@
-"""Pods over HTTP: ``interfaces.cloud.Cloud`` on aiohttp's client."""
+"""Pods over HTTP: ``interfaces.cloud.Cloud`` on connections of our own."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from tricircle.adapters.clock import SystemClock
-from tricircle.adapters.cloud.exchange import Exchange, SentRequest, Wire
+from tricircle.adapters.cloud.connection import AnswerLimits, Closed, Unusable
+from tricircle.adapters.cloud.exchange import Exchange, Wire
 from tricircle.adapters.cloud.health import Counters, PodService, PodWatch, Rhythm
+from tricircle.adapters.cloud.outgoing import make_head
+from tricircle.adapters.cloud.pool import ConnectTimeout, Origin, Pool, Route, connect, parse_origin
 from tricircle.adapters.config import GatewaySettings
 from tricircle.core.model import Endpoint, Pod, PodId, Service
 from tricircle.interfaces.cloud import PodRequest
 
-# Shorter than the shortest idle timeout of common API servers (5 s), so that we
-# close an idle connection before the pod does, in the middle of our next request.
-_KEEPALIVE_S = 4.0
+PoolKey = tuple[PodId, Service, Route]
+
+_PROBE = PodRequest("GET", "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,9 @@ class HttpCloud:
         self._pods: dict[PodId, Pod] = {}
         self._strangers: dict[tuple[PodId, str], PodService] = {}
         self._watch = PodWatch(self._probe, rhythm, SystemClock())
-        # Probes never wait for a pooled connection, and prove that new ones are taken.
-        probing = aiohttp.TCPConnector(limit=0, force_close=True)
-        self._probe_session = _make_session(limits, probing, aiohttp.ClientRequest)
-        pool = aiohttp.TCPConnector(
-            limit=0,
-            limit_per_host=limits.connections_per_pod,
-            keepalive_timeout=_KEEPALIVE_S,
-        )
-        session = _make_session(limits, pool, SentRequest)
-        self._wire = Wire(session, self._watch, limits.max_answer_bytes)
+        self._limits = limits
+        self._pools: dict[PoolKey, Pool] = {}
+        self._wire = Wire(self._watch, asyncio.get_running_loop())
 
     def start(self) -> None:
         """Begin to probe the pods."""
@@ -81,13 +77,19 @@ class HttpCloud:
     async def close(self) -> None:
         """End all probes and connections."""
         await self._watch.stop()
-        await self._wire.session.close()
-        await self._probe_session.close()
+        for pool in self._pools.values():
+            pool.close()
+        await asyncio.sleep(0)  # the transports close in the next turn of the loop
 
     def update_pods(self, pods: Iterable[Pod]) -> None:
         """Know these pods from now on; those that stay keep their health and connections."""
         self._pods = {pod.id: pod for pod in pods}
         self._strangers = {}
+        self._pools = {
+            key: pool
+            for key, pool in self._pools.items()
+            if key[0] in self._pods or not pool.is_unused
+        }
         self._watch.replace_services(
             self._make_service(pod.id, endpoint)
             for pod in self._pods.values()
@@ -127,14 +129,33 @@ class HttpCloud:
     def _make_service(self, pod_id: PodId, endpoint: Endpoint) -> PodService:
         pod = self._pods.get(pod_id)
         ca_file = self._trust.ca_files.get(pod.region if pod else "", self._trust.ca_file)
-        return PodService(
+        service = PodService(
             pod_id=pod_id,
             pod_name=pod.name if pod else pod_id,
             service=endpoint.service,
             url=endpoint.url,
-            tls=self._get_context(ca_file) if endpoint.url.startswith("https:") else True,
+            tls=self._get_context(ca_file) if endpoint.url.startswith("https:") else None,
             always_probed=endpoint.service is self._probed,
         )
+        with contextlib.suppress(ValueError):
+            service.origin = parse_origin(endpoint.url)
+            service.pool = self._get_pool(service, service.origin)
+        return service
+
+    def _get_pool(self, service: PodService, origin: Origin) -> Pool:
+        """Return the connections of a service; the versions of its API share them."""
+        limits = self._limits
+        route = Route(
+            origin.host,
+            origin.port,
+            service.tls,
+            limits.connect_timeout_s,
+            AnswerLimits(limits.max_answer_bytes, limits.max_headers, limits.max_header_bytes),
+        )
+        key = (service.pod_id, service.service, route)
+        if key not in self._pools:
+            self._pools[key] = Pool(route, limits.connections_per_pod)
+        return self._pools[key]
 
     def _get_context(self, ca_file: str | None) -> ssl.SSLContext:
         if ca_file not in self._contexts:
@@ -142,16 +163,25 @@ class HttpCloud:
         return self._contexts[ca_file]
 
     async def _probe(self, service: PodService) -> bool:
-        """Ask for the version document; anything but a server error is a sign of life."""
-        try:
-            async with self._probe_session.get(
-                f"{service.url}/", allow_redirects=False, ssl=service.tls
-            ) as response:
-                return response.status < 500
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ClientError, TimeoutError, ValueError):
+        """Ask for the version document; anything but a server error is a sign of life.
+
+        On a connection of its own: a probe never waits for one of the pool, and proves
+        that new ones are taken.
+        """
+        if service.origin is None or service.pool is None:
             return False
+        try:
+            connection = await connect(service.pool.route)
+        except ConnectTimeout:
+            return False
+        try:
+            connection.send(make_head(service.origin, _PROBE), is_head_request=False)
+            await connection.wait_for_head()
+        except (Closed, Unusable):
+            return False
+        finally:
+            connection.abort()
+        return connection.status < 500
 
 
 def make_cloud(settings: GatewaySettings, probed: Service) -> HttpCloud:
@@ -167,19 +197,4 @@ def make_cloud(settings: GatewaySettings, probed: Service) -> HttpCloud:
             max_header_bytes=settings.max_header_bytes,
         ),
         PodTrust(settings.pod_ca_file, settings.pod_ca_files),
-    )
-
-
-def _make_session(
-    limits: HttpLimits, connector: aiohttp.TCPConnector, request: type[aiohttp.ClientRequest]
-) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        request_class=request,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_timeout_s),
-        max_line_size=limits.max_header_bytes,
-        max_field_size=limits.max_header_bytes,
-        max_headers=limits.max_headers,
     )
