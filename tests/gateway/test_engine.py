@@ -66,6 +66,19 @@ async def test_an_absent_and_a_foreign_server_look_the_same(
     )
 
 
+async def test_not_even_bytes_and_headers_tell_an_absent_from_a_foreign_server(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    [foreign] = add_servers(top, "pod1", project="other")
+    answers = []
+    for server_id in (ABSENT, foreign):
+        url = f"{top.compute}/v2.1/servers/{server_id}/os-interface"
+        async with http.get(url, headers=top.member()) as response:
+            body = (await response.read()).replace(server_id.encode(), b"ID")
+            answers.append((response.status, body, sorted(map(str.lower, response.headers))))
+    assert answers[0] == answers[1]
+
+
 async def test_a_foreign_server_stays_foreign_after_its_owner_used_it(
     top: Top, http: aiohttp.ClientSession
 ) -> None:

@@ -66,7 +66,10 @@ class Engine:
                 assert_never(strategy)
 
     async def _by_id(self, inbound: Inbound, match: Match, strategy: ById) -> Answer:
-        call = await self._prepare(inbound, match, strategy)
+        place = await self._find_place(inbound, match, strategy)
+        if isinstance(place, NotFound):
+            return await self._absent(inbound, place)
+        call = await self._prepare(inbound, match, strategy, place)
         hook = self._parts.hooks[strategy.hook] if strategy.hook is not None else None
         if hook is not None:
             call = await hook.before(call)
@@ -82,11 +85,32 @@ class Engine:
             await self._forget(call, strategy)
         return answer
 
-    async def _prepare(self, inbound: Inbound, match: Match, strategy: ById) -> Call:
+    async def _find_place(self, inbound: Inbound, match: Match, strategy: ById) -> Place | NotFound:
         top_id = match.params[strategy.param]
         place = self._locator.find_cached(strategy.kind, top_id)
-        if place is None:
-            place = await self._locator.locate(strategy.kind, top_id, inbound.caller)
+        if place is not None:
+            return place
+        try:
+            return await self._locator.locate(strategy.kind, top_id, inbound.caller)
+        except NotFound as absent:
+            return absent
+
+    async def _absent(self, inbound: Inbound, absent: NotFound) -> Answer:
+        """Return a pod's own answer for a resource that no pod has for this caller.
+
+        The caller must not be able to tell it from the answer for a resource of another
+        project, which comes from the pod that has it; and a role that may not ask at
+        all is told so, as by the service itself.
+        """
+        for pod in self._readable_pods(self._forwarder.service):
+            try:
+                return await self._forwarder.send(pod, Outbound.of(inbound))
+            except PodError:
+                continue
+        raise absent
+
+    async def _prepare(self, inbound: Inbound, match: Match, strategy: ById, place: Place) -> Call:
+        top_id = match.params[strategy.param]
         pod = self._pod_of(place)
         if strategy.refs and inbound.body:
             await self._parts.same_pod.check(inbound.body, strategy.refs, inbound.caller, pod)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from tricircle.core import errors
@@ -45,7 +46,8 @@ def status_of(error: errors.TricircleError) -> int:
 def fault(status: int, message: str, headers: Sequence[Header] = ()) -> Answer:
     """Return Nova's and Cinder's own form of an error."""
     name = _FAULT_NAMES.get(status, "computeFault")
-    return json_answer({name: {"code": status, "message": message}}, status, headers)
+    body = json.dumps({name: {"code": status, "message": message}}).encode()
+    return Answer(status, (JSON, *headers), body)
 
 
 def unauthorized(authenticate: bytes) -> Answer:
