@@ -99,6 +99,8 @@ def tricircle_sections(
         "keystone_authtoken": token_validation(settings, "tricircle", passwords["tricircle"]),
         "service_credential": credential(settings, "tricircle", passwords["tricircle"]),
         "top": {"region_name": TOP_REGION},
+        # On a small machine that runs two whole clouds, busy is not dead.
+        "gateway": {"probe_deadline_s": 10, "connect_timeout_s": 5},
         "api": listen(settings.top_host, settings.top_admin.port),
         "compute": listen(settings.top_host, settings.top_compute.port),
         "volume": listen(settings.top_host, settings.top_volume.port),
