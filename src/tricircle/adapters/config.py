@@ -199,8 +199,8 @@ _GATEWAY_LIMIT_OPTS = [
         default=32768,
         min=8192,
         max=1024 * 1024,
-        help="Longest header line that is accepted in an answer of a pod. Raise it when pods "
-        "send very long Link or Location headers.",
+        help="Longest head, all header lines together, that is accepted in an answer of a pod. "
+        "Raise it when pods send very long Link or Location headers.",
     ),
 ]
 
