@@ -38,6 +38,10 @@ class Topology:
         """Return the entries of one zone of the top, ordered by pod id."""
         return tuple(entry for entry in self.zone_pods if entry.zone == zone)
 
+    def zones_of(self, pod_id: PodId) -> tuple[ZoneName, ...]:
+        """Return the zones of the top that a pod serves, sorted."""
+        return tuple(sorted(entry.zone for entry in self.zone_pods if entry.pod_id == pod_id))
+
     def zones(self) -> tuple[ZoneName, ...]:
         """Return the names of all zones of the top, sorted."""
         return tuple(sorted({entry.zone for entry in self.zone_pods}))

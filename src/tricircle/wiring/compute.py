@@ -16,10 +16,14 @@ from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
-from tricircle.wiring.networks import find_top_network, make_networks
+from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-compute"
+
+SWEEP_INTERVAL_S = 900.0
+SWEEP_OLDER_THAN_S = 600.0
+"""A sweep leaves alone what is younger: it exceeds the longest boot by far."""
 
 
 def main() -> None:
@@ -40,7 +44,7 @@ def open_compute(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
 
 
 async def _make_rules(base: Base) -> Rules:
-    top = await find_top_network(base.settings, base.credential)
+    top = await wait_for_top_network(base.settings, base.credential, base.clock)
     made = make_networks(
         base.cloud,
         base.credential,
@@ -51,6 +55,9 @@ async def _make_rules(base: Base) -> Rules:
         base.settings.gateway.request_timeout_s,
     )
     networks, release = made.servers, made.release
+    base.background.repeat(
+        "sweep", lambda: made.sweep.run(SWEEP_OLDER_THAN_S), SWEEP_INTERVAL_S, base.clock
+    )
     twins = TwinIds(networks)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
@@ -62,7 +69,7 @@ async def _make_rules(base: Base) -> Rules:
             "attach_interface": AttachInterface(networks, twins),
             "detach_interface": DetachInterface(release, twins, base.background, base.clock),
         },
-        create={"boot": Boot(networks)},
+        create={"boot": Boot(networks, base.topology, base.background)},
         local={
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.compute,

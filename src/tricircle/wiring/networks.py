@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,11 @@ from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
 from tricircle.usecases.release import Release
 from tricircle.usecases.sweep import Sweep, SweepSources
+
+log = logging.getLogger(__name__)
+
+KEYSTONE_PATIENCE_S = 300.0
+"""Seconds a gateway waits at its start for a Keystone that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,25 @@ async def find_top_network(settings: Settings, credential: KeystoneCredential) -
             "or correct [top] region_name"
         )
     return Endpoint(Service.NETWORK, strip_version(url))
+
+
+async def wait_for_top_network(
+    settings: Settings, credential: KeystoneCredential, clock: Clock
+) -> Endpoint:
+    """Return the top's own Neutron as soon as Keystone tells where it is.
+
+    A gateway may be started before Keystone. Raises ServiceUnavailable after
+    ``KEYSTONE_PATIENCE_S``, so that whoever supervises the program sees that it is stuck.
+    """
+    end_s = clock.now_s() + KEYSTONE_PATIENCE_S
+    while True:
+        try:
+            return await find_top_network(settings, credential)
+        except ServiceUnavailable as error:
+            if clock.now_s() > end_s:
+                raise
+            log.warning("waiting for Keystone", extra={"reason": str(error)})
+        await clock.sleep(2.0)
 
 
 def make_networks(

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tricircle.core.bodies import read_value
 from tricircle.core.copies import Copies, split_copies
 from tricircle.core.errors import TricircleError
 from tricircle.core.model import TopId
-from tricircle.core.placing import Candidate
+from tricircle.core.network.asking import read_asking
+from tricircle.core.placing import Candidate, Topology
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.hooks import Batch
 from tricircle.gateway.request import Inbound
+from tricircle.usecases.background import Background
 from tricircle.usecases.boot import Placed, Resolved, ServerNetworks
 
 
 class Boot:
     """Begins boots: one creation for each server a request asks for."""
 
-    def __init__(self, networks: ServerNetworks) -> None:
-        self._networks = networks
+    def __init__(
+        self,
+        networks: ServerNetworks,
+        topology: Callable[[], Topology],
+        background: Background,
+    ) -> None:
+        self._tools = BootTools(networks, topology, background)
 
     async def begin(self, inbound: Inbound) -> Batch:
         """Return the boots of a request, networks checked and ports made at the top.
 
         Raises Nova's own errors for networks, ports and groups; nothing is left then.
         """
+        read_asking(inbound.body, inbound.version)  # of the whole: counts and ports may clash
         copies = _copies(inbound)
         creations: list[BootCreation] = []
         try:
             for body in copies.bodies:
-                resolved = await self._networks.resolve(
+                resolved = await self._tools.networks.resolve(
                     inbound.caller, body, inbound.version, inbound.request_id
                 )
-                creations.append(BootCreation(self._networks, resolved))
+                creations.append(BootCreation(self._tools, resolved))
         except TricircleError:
             await _give_up_all(creations)
             raise
@@ -53,11 +61,20 @@ async def _give_up_all(creations: Sequence[BootCreation]) -> None:
         await creation.give_up()
 
 
+@dataclass(frozen=True, slots=True)
+class BootTools:
+    """What every boot of this process works with."""
+
+    networks: ServerNetworks
+    topology: Callable[[], Topology]
+    background: Background
+
+
 @dataclass(slots=True)
 class BootCreation:
     """One boot; see ``gateway.hooks.Creation``."""
 
-    networks: ServerNetworks
+    tools: BootTools
     resolved: Resolved
     placed: Placed | None = None
 
@@ -69,33 +86,38 @@ class BootCreation:
     async def place(self, candidate: Candidate, body: bytes) -> bytes:
         """Return the body with the pod's own ports in it; twins are there by then."""
         resolved = replace(self.resolved, body=body)
-        self.placed = await self.networks.place(resolved, candidate.pod)
+        self.placed = await self.tools.networks.place(resolved, candidate.pod)
         return self.placed.body
 
     async def undo(self) -> None:
         """Remove the twins of the ports from the pod; the top's ports stay for the next pod."""
         if self.placed is not None:
-            await self.networks.withdraw(self.placed)
+            await self.tools.networks.withdraw(self.placed)
             self.placed = None
 
     async def give_up(self) -> None:
         """Remove what was made for the server, which no pod took."""
-        await self.networks.undo(self.placed or self.resolved)
+        await self.tools.networks.undo(self.placed or self.resolved)
 
     async def abandon(self) -> None:
         """Leave everything to the sweep, which looks whether there is a server."""
         if self.placed is not None:
-            await self.networks.abandon(self.placed)
+            await self.tools.networks.abandon(self.placed)
 
     async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
-        """Make the ports the server's own."""
+        """Make the ports the server's own; the top shows it right after the answer."""
         if self.placed is None:
             return answer
         if top_id is not None:
-            zone = self._zone(candidate)
-            await self.networks.finish(self.placed, TopId(top_id), zone)
+            networks, server_id = self.tools.networks, TopId(top_id)
+            await networks.keep_owner(self.placed, server_id)
+            self.tools.background.start(
+                networks.show_owner(self.placed, server_id, self._zone(candidate))
+            )
         return replace(answer, body=self.placed.restore(answer.body))
 
     def _zone(self, candidate: Candidate) -> str:
         asked = read_value(self.resolved.body, "server.availability_zone")
-        return asked.partition(":")[0] if isinstance(asked, str) else candidate.pod_az
+        if isinstance(asked, str) and asked:
+            return asked.partition(":")[0]
+        return next(iter(self.tools.topology().zones_of(candidate.pod.id)), "")

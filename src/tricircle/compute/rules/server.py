@@ -55,6 +55,8 @@ class ServerRule:
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Return what the top knows of a server whose pod does not answer, or raise ``error``."""
         inbound = call.inbound
+        if inbound.method == "DELETE":
+            self._background.start(self._watch(call))  # the pod may have begun to delete it
         if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not _may_see(call):
             raise error
         for routing in await self._routings.find_routings(Kind.SERVER, TopId(call.top_id)):
@@ -71,7 +73,7 @@ class ServerRule:
         """
         target, root = call.inbound.target, strip_version(call.inbound.top_root)
         path = f"{target.prefix}/servers/{call.top_id}"
-        zones = {one.zone for one in self._topology().zone_pods if one.pod_id == call.pod.id}
+        zones = self._topology().zones_of(call.pod.id)
         created = routing.created_at
         return {
             "id": call.top_id,
@@ -79,7 +81,7 @@ class ServerRule:
             "tenant_id": routing.project_id,
             "user_id": "UNKNOWN",
             "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if created else "",
-            "OS-EXT-AZ:availability_zone": zones.pop() if len(zones) == 1 else "UNKNOWN",
+            "OS-EXT-AZ:availability_zone": zones[0] if len(zones) == 1 else "UNKNOWN",
             "OS-EXT-STS:power_state": 0,
             "links": [
                 {"rel": "self", "href": f"{root}/{target.api}{path}"},
