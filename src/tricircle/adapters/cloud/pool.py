@@ -16,6 +16,7 @@ from tricircle.adapters.cloud.connection import AnswerLimits, Closed, Connection
 # Shorter than the shortest idle timeout of common API servers (5 s), so that we
 # close an idle connection before the pod does, in the middle of our next request.
 _KEEPALIVE_S = 4.0
+_SWEEP_S = 0.1
 
 _BASE_PATH = re.compile(r"(/[!\"$->@-~]*)?")  # printable ASCII but '#' and '?'
 _HOST = re.compile(r"[0-9A-Za-z._~:-]+")
@@ -123,8 +124,8 @@ async def _connect_to(route: Route, family: int, address: Any) -> Connection:
 class Pool:
     """At most ``size`` connections of one route; who finds none free waits in turn."""
 
-    def __init__(self, route: Route, size: int) -> None:
-        self.route, self._size = route, size
+    def __init__(self, route: Route, size: int, keepalive_s: float = _KEEPALIVE_S) -> None:
+        self.route, self._size, self._keepalive_s = route, size, keepalive_s
         self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []  # the one used last is at the end
         self._taken: set[Connection] = set()
@@ -227,7 +228,7 @@ class Pool:
             self._taken.discard(connection)
             self._idle.append(connection)
             if self._sweeper is None:
-                self._sweeper = self._loop.call_later(_KEEPALIVE_S, self._sweep)
+                self._sweeper = self._loop.call_later(self._keepalive_s, self._sweep)
 
     def _sweep(self) -> None:
         """End what was idle for too long; look again while anything is kept."""
@@ -237,11 +238,11 @@ class Pool:
         self._idle = fit
         self._sweeper = None
         if fit:
-            oldest_s = fit[0].idle_since_s + _KEEPALIVE_S - self._loop.time()
-            self._sweeper = self._loop.call_later(max(oldest_s, 0.1), self._sweep)
+            left_s = fit[0].idle_since_s + self._keepalive_s - self._loop.time()
+            self._sweeper = self._loop.call_later(max(left_s, _SWEEP_S), self._sweep)
 
     def _is_fit(self, connection: Connection) -> bool:
         if not connection.usable:
             return False
         idle_s = self._loop.time() - connection.idle_since_s
-        return not connection.reused or idle_s < _KEEPALIVE_S
+        return not connection.reused or idle_s < self._keepalive_s
