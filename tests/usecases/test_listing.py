@@ -177,7 +177,7 @@ def union(top: Top, query: str) -> list[str]:
 # Random clouds -------------------------------------------------------------------------
 
 TEXTS = ["a", "A", "b", "B", "ab", "\u00e4", "z"]
-NOVA_FIELDS = st.fixed_dictionaries(
+NOVA_FIELDS: st.SearchStrategy[Row] = st.fixed_dictionaries(
     {
         "created": st.sampled_from([f"2026-01-01T00:00:0{second}Z" for second in range(4)]),
         "name": st.sampled_from(TEXTS),
@@ -193,7 +193,7 @@ NULLABLE_NOVA_FIELDS = st.fixed_dictionaries(
         ),
     }
 )
-CINDER_FIELDS = st.fixed_dictionaries(
+CINDER_FIELDS: st.SearchStrategy[Row] = st.fixed_dictionaries(
     {
         "created_at": st.sampled_from([f"2026-01-01T00:00:00.00000{tick}" for tick in range(4)]),
         "name": st.sampled_from([None, "", *TEXTS]),
