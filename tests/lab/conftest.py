@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import uuid
@@ -21,11 +20,11 @@ WAIT_S = 120
 
 
 def lab_command(*arguments: str) -> str:
-    """Run a command of the lab and return what it prints."""
+    """Run a command of the lab and return what it prints and tells."""
     command = [sys.executable, "-m", "lab", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -114,10 +113,3 @@ def shared_member(connect: Callable[[str], Any]) -> Iterator[Site]:
     site = Site(connect("top-demo"))
     with site.undo:
         yield site
-
-
-def pod_names() -> list[str]:
-    """Return the names of the lab's pods."""
-    processes = json.loads(lab_command("status", "--json"))
-    text = json.dumps(processes)
-    return sorted(name for name in ("pod1", "pod2") if f'"{name}-' in text)

@@ -235,10 +235,14 @@ def cinder_orders(draw: st.DrawFn) -> str:
 
 LIMITS = st.integers(1, 7)
 nova_clouds = clouds(SERVERS_DETAIL, NOVA_FIELDS, server)
+
+
+def _joined(one: Row, other: Row) -> Row:
+    return {**one, **other}
+
+
 nullable_nova_clouds = clouds(
-    SERVERS_DETAIL,
-    st.builds(lambda one, other: {**one, **other}, NOVA_FIELDS, NULLABLE_NOVA_FIELDS),
-    server,
+    SERVERS_DETAIL, st.builds(_joined, NOVA_FIELDS, NULLABLE_NOVA_FIELDS), server
 )
 cinder_clouds = clouds(VOLUMES_DETAIL, CINDER_FIELDS, volume)
 
