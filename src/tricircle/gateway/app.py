@@ -155,13 +155,15 @@ class GatewayApp:
         path = request.path.rstrip("/")
         if path == "/healthcheck":
             return Answer(200, ((b"content-type", b"text/plain"),), b"OK")
+        is_list = path == ""
+        is_shown = not self._profile.show_needs_token and path == f"/{self._profile.apis[0]}"
+        if not is_list and not is_shown:
+            return None
         served = served_range(self._profile, self._topology())
-        if path == "":
+        if is_list:
             document = self._profile.list_versions(served, top_root)
             return json_answer(document, self._profile.list_status)
-        if not self._profile.show_needs_token and path == f"/{self._profile.apis[0]}":
-            return json_answer(self._profile.show_version(served, top_root))
-        return None
+        return json_answer(self._profile.show_version(served, top_root))
 
     def _decide(self, request: _Request, target: Target) -> Version:
         served = served_range(self._profile, self._topology())
