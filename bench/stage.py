@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -180,9 +181,13 @@ def get(url: str, token: str) -> bytes:
     """Return the body of one GET as a member who wants a recent microversion."""
     headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"}
     request = urllib.request.Request(url, headers=headers)
-    with urllib.request.urlopen(request, timeout=120) as response:
-        body: bytes = response.read()
-        return body
+    try:
+        with urllib.request.urlopen(request, timeout=120) as response:
+            body: bytes = response.read()
+            return body
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")
+        raise SystemExit(f"bench: GET {url} answers {error.code}: {text}") from error
 
 
 def _cpu_s(pid: int) -> float:
@@ -208,6 +213,7 @@ connection = {database}
 bind_host = 127.0.0.1
 bind_port = {port}
 [keystone_authtoken]
+interface = public
 auth_type = password
 auth_url = {url}/identity/v3
 www_authenticate_uri = {url}/identity/v3
