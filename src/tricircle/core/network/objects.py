@@ -146,6 +146,14 @@ class SecurityGroup(Struct, frozen=True, kw_only=True):
         return self.name == DEFAULT_GROUP
 
 
+class FloatingIp(Struct, frozen=True, kw_only=True):
+    """An address of an external network, perhaps associated with a port."""
+
+    id: str
+    floating_ip_address: str
+    port_id: str | None = None
+
+
 class Extension(Struct, frozen=True, kw_only=True):
     """An extension that a Neutron has loaded."""
 
@@ -176,6 +184,7 @@ COLLECTIONS: dict[type[Struct], Collection] = {
     Port: Collection("/ports", "ports", "port"),
     SecurityGroup: Collection("/security-groups", "security_groups", "security_group"),
     Rule: Collection("/security-group-rules", "security_group_rules", "security_group_rule"),
+    FloatingIp: Collection("/floatingips", "floatingips", "floatingip"),
     RbacPolicy: Collection("/rbac-policies", "rbac_policies", "rbac_policy"),
     Extension: Collection("/extensions", "extensions", "extension"),
 }

@@ -155,11 +155,10 @@ def port_changes(
         "name": top.name,
         "description": mark_of(Kind.PORT, top),
         "admin_state_up": top.admin_state_up,
-        "fixed_ips": [_address(fixed, twins, auto_subnets) for fixed in top.fixed_ips],
+        "fixed_ips": twin_addresses(top, twins, auto_subnets),
     }
     _put_port_security(values, top.port_security_enabled, extensions)
-    secured = top.port_security_enabled is not False
-    values["security_groups"] = [twins[group] for group in top.security_groups if secured]
+    values["security_groups"] = twin_groups(top, twins)
     if _PAIRS in extensions:
         values["allowed_address_pairs"] = [_pair(pair) for pair in top.allowed_address_pairs]
     if top.vnic_type not in (None, "normal"):
@@ -169,6 +168,19 @@ def port_changes(
     if top.extra_dhcp_opts:
         values["extra_dhcp_opts"] = [_dhcp_option(option) for option in top.extra_dhcp_opts]
     return values
+
+
+def twin_addresses(
+    top: Port, twins: Mapping[str, BottomId], auto_subnets: frozenset[str]
+) -> list[Values]:
+    """Return the addresses that a port's twin must have."""
+    return [_address(fixed, twins, auto_subnets) for fixed in top.fixed_ips]
+
+
+def twin_groups(top: Port, twins: Mapping[str, BottomId]) -> list[BottomId]:
+    """Return the security groups that a port's twin must be in."""
+    secured = top.port_security_enabled is not False
+    return [twins[group] for group in top.security_groups if secured]
 
 
 def needed_extensions(top: NeutronObject) -> frozenset[str]:

@@ -156,7 +156,7 @@ class ServerPorts:
         """Forget twins that someone has deleted in the pod; tell whether there were any."""
         ports = [one.port for one in wanted.ports]
         lost = await all_of(
-            partial(self._forget_lost_of, site, kind, sorted(ids))
+            partial(forget_lost, self._stores.routings, site, kind, sorted(ids))
             for kind, ids in (
                 (Kind.NETWORK, {port.network_id for port in ports}),
                 (Kind.SUBNET, _subnets(ports)),
@@ -164,24 +164,6 @@ class ServerPorts:
             )
         )
         return any(lost)
-
-    async def _forget_lost_of(self, site: Site, kind: Kind, top_ids: Sequence[str]) -> bool:
-        rows = await all_of(
-            partial(self._stores.routings.find_routings, kind, TopId(one)) for one in top_ids
-        )
-        known = {
-            str(row.bottom_id): row
-            for found in rows
-            for row in found
-            if row.pod_id == site.pod_id and row.bottom_id is not None
-        }
-        if not known:
-            return False
-        present = await site.bottom.list_all(KINDS[kind], id=sorted(known))
-        lost = [row for bottom_id, row in known.items() if bottom_id not in {p.id for p in present}]
-        for row in lost:
-            await self._stores.routings.forget_routing(kind, row.top_id, row.pod_id)
-        return bool(lost)
 
     async def _take_one_away(self, port_id: str, only: Pod | None, request_id: str) -> None:
         for routing in await self._stores.routings.find_routings(Kind.PORT, TopId(port_id)):
@@ -199,6 +181,26 @@ async def carry_out(
         if isinstance(outcome, Failed):
             log.warning(complaint, extra={"port": key, "reason": outcome.reason})
     return {key for key, outcome in outcomes.items() if isinstance(outcome, Done)}
+
+
+async def forget_lost(
+    routings: RoutingStore, site: Site, kind: Kind, top_ids: Sequence[str]
+) -> bool:
+    """Forget twins of a kind that someone has deleted in the pod; tell whether there were any."""
+    rows = await all_of(partial(routings.find_routings, kind, TopId(one)) for one in top_ids)
+    known = {
+        str(row.bottom_id): row
+        for found in rows
+        for row in found
+        if row.pod_id == site.pod_id and row.bottom_id is not None
+    }
+    if not known:
+        return False
+    present = await site.bottom.list_all(KINDS[kind], id=sorted(known))
+    lost = [row for bottom_id, row in known.items() if bottom_id not in {p.id for p in present}]
+    for row in lost:
+        await routings.forget_routing(kind, row.top_id, row.pod_id)
+    return bool(lost)
 
 
 def _subnets(ports: Iterable[Port]) -> set[str]:
