@@ -82,7 +82,7 @@ _SECURITY_GROUPS = (
 _PORT = (Twin("id", Kind.PORT),)
 
 _WHOLE = ById(Kind.SERVER, whole=True, zones=(_SERVER_ZONE,), hook="server")
-_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,))
+_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,), hook="action")
 _SERVER = ById(Kind.SERVER, "server_id")
 _READ = Replicated()
 
@@ -142,7 +142,7 @@ _BELOW_A_SERVER = [
         "PUT /servers/{server_id}/os-volume_attachments/{id}",
     ),
     *rows_of(
-        ById(Kind.SERVER, "server_id", answer_twins=_SECURITY_GROUPS, hook="twins"),
+        ById(Kind.SERVER, "server_id", answer_twins=_SECURITY_GROUPS, hook="groups"),
         "GET /servers/{server_id}/os-security-groups",
     ),
     *rows_of(

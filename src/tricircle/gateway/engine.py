@@ -72,7 +72,10 @@ class Engine:
         call = await self._prepare(inbound, match, strategy, place)
         hook = self._parts.hooks[strategy.hook] if strategy.hook is not None else None
         if hook is not None:
-            call = await hook.before(call)
+            prepared = await hook.before(call)
+            if isinstance(prepared, Answer):
+                return prepared
+            call = prepared
         try:
             answer = await self._forwarder.send(call.pod, call.outbound, strategy.zones)
         except PodError as error:

@@ -32,8 +32,8 @@ class Call:
 class ByIdHook(Protocol):
     """Steps around a request by id. Each may raise an error of core.errors."""
 
-    async def before(self, call: Call) -> Call:
-        """Return the call as it is to be sent."""
+    async def before(self, call: Call) -> Call | Answer:
+        """Return the call as it is to be sent, or an answer: then no pod is sent anything."""
         ...
 
     async def after(self, call: Call, answer: Answer) -> Answer:

@@ -8,7 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from tricircle.adapters.config import Settings
 from tricircle.adapters.log import setup_logging
 from tricircle.compute.profile import PROFILE
+from tricircle.compute.rules.actions import ServerActions
 from tricircle.compute.rules.boot import Boot
+from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
 from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.twins import TwinIds
@@ -65,6 +67,8 @@ async def _make_rules(base: Base) -> Rules:
             "server": ServerRule(
                 release, base.stores.routings, base.topology, base.background, base.clock
             ),
+            "action": ServerActions(made.changes),
+            "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),
             "detach_interface": DetachInterface(release, twins, base.background, base.clock),

@@ -20,6 +20,7 @@ from tricircle.usecases.directory import Directory
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
+from tricircle.usecases.networking.server_ports_changes import ServerPortsChanges
 from tricircle.usecases.release import Release
 from tricircle.usecases.sweep import Sweep, SweepSources
 
@@ -31,9 +32,10 @@ KEYSTONE_PATIENCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What makes the ports of servers, what gives them back, and what repairs both."""
+    """What makes the ports of servers, changes them, gives them back, and what repairs that."""
 
     servers: ServerNetworks
+    changes: ServerPortsChanges
     release: Release
     sweep: Sweep
 
@@ -87,10 +89,12 @@ def make_networks(
         lambda: datetime.now(UTC), _new_id, lambda *names: directory.topology.top_zone(*names)
     )
     release = Release(neutrons, twins)
+    maker = TwinMaker(stores.routings, clock, _new_id)
     return Networks(
         ServerNetworks(neutrons, twins, clock, _new_id),
+        ServerPortsChanges(neutrons, twins, maker, clock),
         release,
-        Sweep(neutrons, twins, release, TwinMaker(stores.routings, clock, _new_id), sources),
+        Sweep(neutrons, twins, release, maker, sources),
     )
 
 

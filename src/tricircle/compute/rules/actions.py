@@ -1,0 +1,43 @@
+"""``POST /servers/{id}/action``: those actions that concern Neutron objects of the top."""
+
+from __future__ import annotations
+
+from tricircle.compute.profile import PROFILE
+from tricircle.compute.rules.owners import asked_server, is_owners
+from tricircle.core.errors import PodError
+from tricircle.core.network.server_actions import read_action
+from tricircle.gateway.answers import JSON, Answer
+from tricircle.gateway.hooks import Call
+from tricircle.usecases.networking.server_ports_changes import ServerPortsChanges
+
+
+class ServerActions:
+    """Steps around an action; see ``gateway.hooks.ByIdHook``.
+
+    The pod is asked as the client asked, but for an action on security groups or
+    addresses of a server whose ports are of the top.
+    """
+
+    def __init__(self, changes: ServerPortsChanges) -> None:
+        self._changes = changes
+
+    async def before(self, call: Call) -> Call | Answer:
+        """Return the call as it is, or Nova's empty answer when the top has done it.
+
+        Whom the server does not belong to gets the pod's own answer, so that nobody
+        learns of servers of others.
+        """
+        action = read_action(call.inbound.body, call.inbound.version)
+        if action is None or not is_owners(call):
+            return call
+        if not await self._changes.carry_out(asked_server(call), action):
+            return call
+        return Answer(202, (JSON, *PROFILE.version_headers(call.inbound.version)))
+
+    async def after(self, call: Call, answer: Answer) -> Answer:
+        """Return the pod's answer as it is."""
+        return answer
+
+    async def failed(self, call: Call, error: PodError) -> Answer:
+        """Raise: there is nothing to add."""
+        raise error

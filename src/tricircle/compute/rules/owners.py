@@ -1,0 +1,25 @@
+"""Whose server a call is about."""
+
+from __future__ import annotations
+
+from tricircle.core.model import TopId
+from tricircle.gateway.hooks import Call
+from tricircle.usecases.networking.server_ports_changes import AskedServer
+
+
+def is_owners(call: Call) -> bool:
+    """Tell whether the caller is of the server's project, or an administrator."""
+    caller = call.inbound.caller
+    return caller.project_id == call.place.project_id or "admin" in caller.roles
+
+
+def asked_server(call: Call) -> AskedServer:
+    """Return the server that a call is about, and who asks."""
+    inbound = call.inbound
+    return AskedServer(
+        inbound.caller,
+        TopId(call.top_id),
+        call.place.project_id,
+        call.pod,
+        inbound.request_id,
+    )
