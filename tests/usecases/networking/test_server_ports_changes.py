@@ -1,5 +1,6 @@
 """Groups, addresses and floating IPs of a running server, at the top and in its pod."""
 
+import asyncio
 from contextlib import suppress
 from typing import Any
 
@@ -435,3 +436,12 @@ async def test_the_groups_of_a_server_are_those_of_the_top(world: World) -> None
 
 async def test_groups_of_ports_that_only_the_pod_knows_are_not_shown(world: World) -> None:
     assert await make_changes(world).list_groups(asked(world, "elsewhere")) is None
+
+
+async def test_two_groups_added_at_once_are_both_there_on_both_sides(world: World) -> None:
+    server_id, _ = await boot(world, networks=2)
+    for name in ("web", "db"):
+        await add_group(world, name)
+    await asyncio.gather(*(carry_out(world, server_id, AddGroup(name)) for name in ("web", "db")))
+    for where in ("top", "pod1"):
+        assert await group_names(world, where) == [["db", "default", "web"]] * 2
