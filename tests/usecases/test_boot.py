@@ -549,27 +549,6 @@ async def test_a_port_without_port_security_has_no_groups_in_the_pod(world: Worl
     assert (bottom["port_security_enabled"], bottom["security_groups"]) == (False, [])
 
 
-async def test_a_group_added_to_a_server_comes_to_its_ports_on_both_sides(world: World) -> None:
-    network, group = await world.add_network(), await add_group(world)
-    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
-    caller, pod = world.caller(), world.pods["pod1"]
-    twin = await world.networks.find_group(caller, "web", pod, "r")
-    (found,) = await world.items("pod1", "security-groups", name="web")
-    assert (twin.top_id, twin.bottom_id) == (group["id"], found["id"])
-    for _ in range(2):
-        await world.networks.add_group(caller, TopId(server_id), twin, "r")
-    (port,) = await world.ports("top")
-    assert port["security_groups"][1:] == [group["id"]]
-    await world.networks.remove_group(caller, TopId(server_id), twin, "r")
-    (port,) = await world.ports("top")
-    assert group["id"] not in port["security_groups"]
-
-
-async def test_an_unknown_group_of_an_action_is_not_found(world: World) -> None:
-    with pytest.raises(NotFound, match="Security group nobody is not found for project"):
-        await world.networks.find_group(world.caller(), "nobody", world.pods["pod1"], "r")
-
-
 # Shared networks.
 
 

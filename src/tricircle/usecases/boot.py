@@ -52,7 +52,7 @@ from tricircle.usecases.networking.server_ports import (
     carry_out,
 )
 from tricircle.usecases.networking.together import all_of
-from tricircle.usecases.networking.wishes import Errand, change_groups, find_groups, grant
+from tricircle.usecases.networking.wishes import Errand, grant
 
 log = logging.getLogger(__name__)
 
@@ -96,14 +96,6 @@ class Placed:
         if self.resolved.shown_groups is None:
             return answer
         return set_value(answer, GROUPS, self.resolved.shown_groups)
-
-
-@dataclass(frozen=True, slots=True)
-class GroupTwin:
-    """A security group, and what the pod calls it."""
-
-    top_id: TopId
-    bottom_id: BottomId
 
 
 class ServerNetworks:
@@ -235,38 +227,6 @@ class ServerNetworks:
                 "ports": [one.port.id for one in placed.resolved.ports],
             },
         )
-
-    async def find_group(self, caller: Caller, name: str, pod: Pod, request_id: str) -> GroupTwin:
-        """Return what a name or id in ``addSecurityGroup`` or ``removeSecurityGroup`` means.
-
-        The group's twin is in the pod by then. Raises NotFound, Conflict in Nova's words.
-        """
-        errand = self._errand(
-            Form.GROUP_ACTION, caller, caller.project_id or ProjectId(""), "", request_id
-        )
-        (group,) = await find_groups(errand, [name])
-        bottom_id = await self._ports.ensure_group(self._ports.site(pod, request_id), group)
-        return GroupTwin(TopId(group.id), bottom_id)
-
-    async def add_group(
-        self, caller: Caller, server_id: TopId, group: GroupTwin, request_id: str
-    ) -> None:
-        """Give the top ports of a server a group that the pod's Nova has given the twins."""
-
-        def added(groups: Sequence[str]) -> Sequence[str]:
-            return groups if group.top_id in groups else [*groups, group.top_id]
-
-        await change_groups(self._neutrons.top_as(caller, request_id), server_id, added)
-
-    async def remove_group(
-        self, caller: Caller, server_id: TopId, group: GroupTwin, request_id: str
-    ) -> None:
-        """Take a group from the top ports of a server, as the pod's Nova did from the twins."""
-
-        def removed(groups: Sequence[str]) -> Sequence[str]:
-            return [one for one in groups if one != group.top_id]
-
-        await change_groups(self._neutrons.top_as(caller, request_id), server_id, removed)
 
     async def to_bottom(
         self, kind: Kind, top_ids: Sequence[str], pod: Pod

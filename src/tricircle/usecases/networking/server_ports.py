@@ -77,11 +77,6 @@ class ServerPorts:
                 raise
             return await self._ensure_all(site, wanted)
 
-    async def ensure_group(self, site: Site, group: SecurityGroup) -> BottomId:
-        """Return the twin of one security group, its rules made equal."""
-        twins = await self._groups.ensure(site, [group.id], {group.id: group})
-        return twins[group.id]
-
     async def take_away(self, wanted: WantedPorts, only: Pod | None) -> set[str]:
         """Remove the twins of all ports, from one pod or from all.
 

@@ -19,7 +19,7 @@ from tricircle.core.network.refusals import Form
 from tricircle.usecases.fanout import Done, Failed, fan_out
 from tricircle.usecases.networking.neutron import Neutron
 from tricircle.usecases.networking.ports import TopPort
-from tricircle.usecases.networking.together import all_of, both
+from tricircle.usecases.networking.together import both
 
 V = TypeVar("V")
 
@@ -75,21 +75,6 @@ async def give_up(errand: Errand, ports: Sequence[Port]) -> None:
         {port.id: partial(errand.as_service.delete, Port, port.id) for port in ports},
         timeout_s=_LIMIT_S,
     )
-
-
-async def change_groups(
-    neutron: Neutron, server_id: str, change: Callable[[Sequence[str]], Sequence[str]]
-) -> None:
-    """Change the security groups of all ports of a server, with the token of ``neutron``."""
-    ports = await ask(lambda: neutron.list_all(Port, device_id=server_id))
-
-    async def update(port: Port) -> None:
-        groups = list(change(port.security_groups))
-        if groups != list(port.security_groups):
-            values = {"security_groups": groups}
-            await ask(lambda: neutron.update(Port, port.id, values))
-
-    await all_of(partial(update, port) for port in ports)
 
 
 async def find_groups(errand: Errand, names: Sequence[str]) -> list[SecurityGroup]:
