@@ -120,14 +120,14 @@ def _detach_interface(compute: "Compute", request: Request, server: Server) -> A
     port_id = request.parameters["port_id"]
     ports = compute.network.ports
     port = next((item for item in ports.list_device(server.uuid) if item["id"] == port_id), None)
+    compute.log_action(request, server, "detach_interface")
     if port is None:
-        refuse(404, f"Port id {port_id} could not be found.")
+        return empty(202)  # Nova finds out later and tells nobody
     if port_id in server.own_ports:
         ports.discard(port)
         server.own_ports.discard(port_id)
     else:
         ports.unbind(port)
-    compute.log_action(request, server, "detach_interface")
     compute.touch(server)
     return empty(202)
 

@@ -1,9 +1,9 @@
 """Metadata, tags, addresses, logs and the smaller things below a server."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from tricircle.testing.cloud.compute.guards import empty, read
+from tricircle.testing.cloud.compute.guards import empty, read, require_state
 from tricircle.testing.cloud.compute.records import Server, ServerAction
 from tricircle.testing.cloud.compute.schemas import METADATA, TAG
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
@@ -246,9 +246,14 @@ _CONSOLES = {
 }
 
 
+_CONSOLE_TYPES = ("novnc", "xvpvnc", "spice-html5", "serial", "rdp-html5", "webmks")
+
+
 def _remote_console(compute: "Compute", request: Request, server: Server) -> Answer:
-    kinds: Document = {"type": "string"}
-    console = dict(object_of({"protocol": kinds, "type": kinds}, ("protocol", "type")))
+    direct = ["spice-direct"] if request.microversion >= 99 else []
+    protocols: Document = {"type": "string", "enum": ["vnc", "spice", "serial", "rdp", "mks"]}
+    kinds: Document = {"type": "string", "enum": [*_CONSOLE_TYPES, *direct]}
+    console = dict(object_of({"protocol": protocols, "type": kinds}, ("protocol", "type")))
     given = read(request, object_of({"remote_console": console}, ("remote_console",)))
     wanted = given["remote_console"]
     path = _CONSOLES.get((wanted["protocol"], wanted["type"]))
@@ -303,8 +308,43 @@ def _list_groups(compute: "Compute", request: Request, server: Server) -> Answer
     return answer_json({"security_groups": views})
 
 
+def _end_migration(compute: "Compute", request: Request, server: Server) -> Answer:
+    _refuse_without_migration(server, "abort live migration")
+
+
+def _hurry_migration(compute: "Compute", request: Request, server: Server) -> Answer:
+    read(request, object_of({"force_complete": {"type": "null"}}, ("force_complete",)))
+    _refuse_without_migration(server, "force_complete")
+
+
+def _refuse_without_migration(server: Server, what: str) -> NoReturn:
+    refuse(409, f"Instance {server.uuid} is in an invalid state for '{what}'")
+
+
+def _list_shares(compute: "Compute", request: Request, server: Server) -> Answer:
+    return answer_json({"shares": []})
+
+
+def _show_share(compute: "Compute", request: Request, server: Server) -> Answer:
+    refuse(404, f"Share {request.parameters['id']} could not be found.")
+
+
+def _add_share(compute: "Compute", request: Request, server: Server) -> Answer:
+    text: Document = {"type": "string"}
+    share = dict(object_of({"share_id": text, "tag": text}, ("share_id",)))
+    wanted = read(request, object_of({"share": share}, ("share",)))["share"]
+    require_state(request.caller, server, "create share", ("stopped",))
+    refuse(404, f"Share {wanted['share_id']} could not be found.")
+
+
+def _delete_share(compute: "Compute", request: Request, server: Server) -> Answer:
+    require_state(request.caller, server, "delete share", ("stopped", "error"))
+    refuse(404, f"Share {request.parameters['id']} could not be found.")
+
+
 # The microversion from which on the things below a server are there at all.
-SINCE = {"/tags": 26, "/topology": 78, "/migrations": 23, "/remote-consoles": 6}
+SINCE = {"/tags": 26, "/topology": 78, "/migrations": 23, "/remote-consoles": 6, "/shares": 97}
+_HURRY = "/migrations/{id}/action"
 _META, _TAGS, _ACTIONS = "/metadata", "/tags", "/os-instance-actions"
 ROUTES = (
     ("GET", _META, "read", "server-metadata:index", _list_metadata),
@@ -330,5 +370,11 @@ ROUTES = (
     ("GET", "/topology", "read", "compute:server:topology:index", _topology),
     ("GET", "/migrations", "admin", "servers:migrations:index", _list_migrations),
     ("GET", "/migrations/{id}", "admin", "servers:migrations:show", _show_migration),
+    ("DELETE", "/migrations/{id}", "admin", "servers:migrations:delete", _end_migration),
+    ("POST", _HURRY, "admin", "servers:migrations:force_complete", _hurry_migration),
+    ("GET", "/shares", "read", "os-server-shares:index", _list_shares),
+    ("GET", "/shares/{id}", "read", "os-server-shares:show", _show_share),
+    ("POST", "/shares", "write", "os-server-shares:create", _add_share),
+    ("DELETE", "/shares/{id}", "write", "os-server-shares:delete", _delete_share),
     ("GET", "/os-security-groups", "read", "os-security-groups:list", _list_groups),
 )

@@ -86,10 +86,13 @@ def _update_quota(cinder: "Cinder", request: Request) -> Answer:
     return answer_json({"quota_set": {**_LIMITS, **cinder.quotas, **given}})
 
 
+_EXTENSION_NAMES = {"os-availability-zone": "AvailabilityZones"}
+
+
 def _extension_view(alias: str) -> Document:
     return {
         "alias": alias,
-        "name": alias.removeprefix("os-").title().replace("-", ""),
+        "name": _EXTENSION_NAMES.get(alias, alias.removeprefix("os-").title().replace("-", "")),
         "description": "",
         "links": [],
         "updated": "2012-05-31T00:00:00+00:00",
@@ -143,14 +146,66 @@ def _empty_list(name: str, since: int) -> Callable[["Cinder", Request], Answer]:
     return index
 
 
+def _list_filters(cinder: "Cinder", request: Request) -> Answer:
+    if request.microversion < 33:
+        refuse(404, "The resource could not be found.")
+    wanted = request.find("resource")
+    filters = [
+        {"resource": resource, "filters": names}
+        for resource, names in _RESOURCE_FILTERS.items()
+        if wanted in (None, resource)
+    ]
+    return answer_json({"resource_filters": filters})
+
+
+def _show_encryption(cinder: "Cinder", request: Request) -> Answer:
+    _volume(cinder, request)
+    facts: Document = {"encryption_key_id": None}
+    key = request.parameters.get("key")
+    if key is None:
+        return answer_json(facts)
+    if key not in facts:
+        refuse(404, "The resource could not be found.")
+    return answer_json(facts[key])
+
+
+# As etc/cinder/resource_filters.json of Cinder 29 for what is simulated.
+_RESOURCE_FILTERS = {
+    "volume": [
+        "name",
+        "status",
+        "metadata",
+        "bootable",
+        "migration_status",
+        "availability_zone",
+        "group_id",
+        "size",
+        "created_at",
+        "updated_at",
+        "consumes_quota",
+    ],
+    "snapshot": ["name", "status", "volume_id", "metadata"],
+}
+
+
 def _volume(cinder: "Cinder", request: Request) -> Volume:
     return get_volume(cinder, request.caller, request.parameters["id"])
 
 
+_ENCRYPTION = "/volumes/{id}/encryption"
 ROUTES = (
     ("GET", "/os-availability-zone", "read", "volume:availability_zone_list", _list_zones),
     ("GET", "/limits", "read", "limits_extension:used_limits", _limits),
     ("GET", "/extensions", "read", "volume:extensions", _list_extensions),
+    ("GET", "/resource_filters", "read", "volume:resource_filters", _list_filters),
+    ("GET", _ENCRYPTION, "read", "volume_extension:volume_encryption_metadata", _show_encryption),
+    (
+        "GET",
+        _ENCRYPTION + "/{key}",
+        "read",
+        "volume_extension:volume_encryption_metadata",
+        _show_encryption,
+    ),
     ("GET", "/os-quota-sets/{id}", "read", "volume_extension:quotas:show", _quota),
     ("GET", "/os-quota-sets/{id}/defaults", "read", "volume_extension:quotas:show", _quota),
     ("PUT", "/os-quota-sets/{id}", "admin", "volume_extension:quotas:update", _update_quota),
