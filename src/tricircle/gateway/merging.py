@@ -16,7 +16,7 @@ from tricircle.core.placing import Topology
 from tricircle.core.query import list_values, replace_values
 from tricircle.core.table import Merge
 from tricircle.gateway.answers import JSON, Answer, Header
-from tricircle.gateway.forward import Forwarder
+from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.list_call import ListCall, ListWorld, MergedPage, PodAsk, PodRefusal
@@ -24,6 +24,7 @@ from tricircle.usecases.listing import list_merged
 from tricircle.usecases.locate import Locator
 
 _ZONE = "availability_zone"
+_FORBIDDEN = 403
 MISSING_PODS = b"x-tricircle-missing-pods"
 """Header that names the pods whose rows are not in a list."""
 
@@ -43,7 +44,7 @@ class Merger:
         call = self._make_call(inbound, strategy)
         outcome = await list_merged(self.world, call, self._asks(inbound))
         if isinstance(outcome, PodRefusal):
-            return self._refusal(inbound, outcome)
+            return await self._refusal(inbound, strategy, outcome)
         return self._page(inbound, strategy, outcome)
 
     def _asks(self, inbound: Inbound) -> list[PodAsk]:
@@ -115,7 +116,17 @@ class Merger:
         headers += _missing_header(page.missing)
         return Answer(200, headers, encode(body))
 
-    def _refusal(self, inbound: Inbound, refusal: PodRefusal) -> Answer:
+    async def _refusal(self, inbound: Inbound, strategy: Merge, refusal: PodRefusal) -> Answer:
+        """Return the pod's refusal.
+
+        Its policy names the list that was asked for, which is the detailed one where the
+        short one is not enough to sort by: then the pod is asked as the client asked.
+        """
+        listing = strategy.listing
+        if refusal.status == _FORBIDDEN and listing.path != listing.detail_path:
+            answer = await self.forwarder.send(refusal.pod, Outbound.of(inbound))
+            if answer.status == _FORBIDDEN:
+                return answer
         body = self.forwarder.edit_item(refusal.pod, inbound.top_root, refusal.body, ())
         return Answer(refusal.status, strip_pod_headers(refusal.headers), body)
 

@@ -23,6 +23,11 @@ _ABSENT = frozenset({400, 401, 403, 404})
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text can be the id of something that a pod made."""
+    return _UUID.fullmatch(text) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a resource is: the hot part of its routing."""
@@ -71,7 +76,7 @@ class Locator:
         place = self._places.get((kind, top_id))
         if place is not None:
             return place
-        if not _UUID.fullmatch(top_id):
+        if not is_id(top_id):
             raise self._not_found(kind, top_id)
         for routing in await self._routings.find_routings(kind, TopId(top_id)):
             if routing.bottom_id is not None:
@@ -79,6 +84,23 @@ class Locator:
                     kind, top_id, Place(routing.pod_id, routing.bottom_id, routing.project_id)
                 )
         return await self._ask(kind, top_id, caller)
+
+    async def locate_visible(self, kind: Kind, top_id: str, caller: Caller) -> Place:
+        """Return where a resource is that the caller may see.
+
+        Where it is may be known because somebody else used it: then its pod is asked
+        with the caller's own token. Raises as ``locate`` does, and PodError.
+        """
+        place = await self.locate(kind, top_id, caller)
+        if place.project_id == caller.project_id:
+            return place
+        pod = self._topology().find_pod(place.pod_id)
+        if pod is None:
+            raise self._not_found(kind, top_id)
+        seen = await self._ask_pod(pod, self._lookups[kind], top_id, caller)
+        if seen is None:
+            raise self._not_found(kind, top_id)
+        return seen
 
     def remember(self, kind: Kind, top_id: str, place: Place) -> Place:
         """Keep a place in this process's cache and return it."""

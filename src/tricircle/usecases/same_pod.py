@@ -9,7 +9,7 @@ from tricircle.core.errors import BadInput, DifferentPods, NotFound
 from tricircle.core.model import Caller, Kind, Pod, PodId
 from tricircle.core.placing import Topology
 from tricircle.core.table import Ref
-from tricircle.usecases.locate import Locator
+from tricircle.usecases.locate import Locator, is_id
 
 
 class SamePod:
@@ -51,15 +51,16 @@ class SamePod:
     async def _places(
         self, body: bytes, refs: Sequence[Ref], caller: Caller
     ) -> list[tuple[Ref, str, PodId]]:
+        """Return where all is that ``refs`` name; what is no id is the pod's to refuse."""
         found = []
         for ref in refs:
-            for top_id in read_texts(body, ref.place, ref.beside):
+            for top_id in filter(is_id, read_texts(body, ref.place, ref.beside)):
                 found.append((ref, top_id, await self._pod_of(ref, top_id, caller)))
         return found
 
     async def _pod_of(self, ref: Ref, top_id: str, caller: Caller) -> PodId:
         try:
-            return (await self._locator.locate(ref.kind, top_id, caller)).pod_id
+            return (await self._locator.locate_visible(ref.kind, top_id, caller)).pod_id
         except NotFound:
             error = NotFound if ref.absent_status == 404 else BadInput
             raise error(ref.absent.format(id=top_id, kind=_words(ref.kind))) from None

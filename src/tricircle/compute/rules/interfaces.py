@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tricircle.compute.rules.server import may_see
 from tricircle.compute.rules.twins import TwinIds
 from tricircle.core.errors import PodDead, PodError
 from tricircle.core.model import TopId
@@ -24,8 +25,13 @@ class AttachInterface:
         self._networks, self._twins = networks, twins
 
     async def before(self, call: Call) -> Call:
-        """Return the call with a port of the pod in its body."""
+        """Return the call with a port of the pod in its body.
+
+        A server of another project is left to the pod, which does not know it for this caller.
+        """
         inbound = call.inbound
+        if not may_see(call):
+            return call
         resolved = await self._networks.resolve_interface(
             inbound.caller,
             inbound.body,
@@ -37,6 +43,8 @@ class AttachInterface:
 
     async def after(self, call: Call, answer: Answer) -> Answer:
         """Return the answer with ids of the top; what a refusal leaves is taken back."""
+        if call.plan is None:
+            return answer
         if answer.status >= 300:
             await self._networks.undo(_placed(call))
             return answer
@@ -45,6 +53,8 @@ class AttachInterface:
 
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Take back what was made when nothing was sent, else leave it to the sweep."""
+        if call.plan is None:
+            raise error
         if isinstance(error, PodDead):
             await self._networks.undo(_placed(call))
         else:

@@ -57,7 +57,7 @@ class ServerRule:
         inbound = call.inbound
         if inbound.method == "DELETE":
             self._background.start(self._watch(call))  # the pod may have begun to delete it
-        if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not _may_see(call):
+        if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not may_see(call):
             raise error
         for routing in await self._routings.find_routings(Kind.SERVER, TopId(call.top_id)):
             if routing.pod_id == call.pod.id:
@@ -105,6 +105,7 @@ class ServerRule:
                 continue
 
 
-def _may_see(call: Call) -> bool:
+def may_see(call: Call) -> bool:
+    """Tell whether the server is of the caller's project, or the caller an administrator."""
     caller = call.inbound.caller
     return caller.project_id == call.place.project_id or "admin" in caller.roles

@@ -140,6 +140,10 @@ def port_refused(
             )
         case "PortSecurityAndIPRequiredForSecurityGroups" | "PortSecurityPortHasSecurityGroup":
             return groups_not_applicable()
+        case _ if refusal.status == 403:
+            # Who may make no port may make no server: by that rule Nova refuses first.
+            rule = "servers:create" if form is Form.SERVER else "os-attach-interfaces:create"
+            return Forbidden(f"Policy doesn't allow os_compute_api:{rule} to be performed.")
         case _:
             return caller_refused(refusal)
 
