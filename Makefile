@@ -17,7 +17,7 @@ VENV_PYTHON := $(IN_ROOT) .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv check test demo lab-up lab-status lab-down bench lock coverage-page clean python
+.PHONY: help venv check test demo lab-up lab-status lab-down bench lock coverage-page option-page clean python
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' "$(ROOT)/Makefile" | sed -E 's/:.*## /\t/' \
@@ -58,6 +58,10 @@ lock: python ## resolve requirements/*.txt from pyproject.toml again (UPGRADE=1:
 
 coverage-page: venv ## write docs/reference/api-coverage.md from the API tables
 	@$(VENV_PYTHON) -m tricircle.wiring.coverage docs/reference/api-coverage.md
+
+option-page: venv ## write docs/reference/configuration.md and etc/tricircle.conf.sample from the options
+	@$(VENV_PYTHON) -m tricircle.adapters.option_page docs/reference/configuration.md
+	@$(IN_ROOT) .venv/bin/oslo-config-generator --config-file etc/oslo-config-generator.conf
 
 clean: python ## remove .venv, caches and built files; the lab and what it prepared stay
 	@$(HOUSE) clean

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_page_is_current() -> None:
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert page == write_page(), "run: python -m tricircle.adapters.option_page docs/reference/…"
+    assert page == write_page(), "run make option-page"
 
 
 def test_the_sample_has_every_option_with_its_default() -> None:
