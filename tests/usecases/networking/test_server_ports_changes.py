@@ -358,7 +358,8 @@ async def test_an_address_of_nobody_cannot_be_removed(world: World) -> None:
 async def add_floating_ip(world: World, network_id: str) -> Any:
     """Return a new floating IP; a router leads from its network to that of the server."""
     admin = world.caller("demo", "admin", "member").token
-    external = await world.add_network(cidr="203.0.113.0/24", **{"router:external": True})
+    outside: dict[str, Any] = {"cidr": "203.0.113.0/24", "router:external": True}
+    external = await world.add_network(**outside)
     gateway = {"external_gateway_info": {"network_id": external["id"]}}
     router = (await world.call("top", "POST", "/routers", {"router": gateway}, admin))["router"]
     [subnet] = await world.items("top", "subnets", network_id=network_id)
