@@ -1,0 +1,81 @@
+"""Every row of the API tables is tried: what is served by a case, what is refused by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.cases import TABLES, list_cases
+from tests.api.places import Place
+from tricircle.core.table import Refuse, Row, fill_path, parameters
+
+ABSENT = "8c2b3a64-6a3c-4a0e-9d0f-2f1a3c5b7d9e"
+CASES = [(case, case.row) for case in list_cases()]
+
+NEVER_GOOD = {
+    "GET /servers/{server_id}/migrations/{id}": "needs a live migration that lasts",
+    "DELETE /servers/{server_id}/migrations/{id}": "needs a live migration that lasts",
+    "POST /servers/{server_id}/migrations/{id}/action": "needs a live migration that lasts",
+    "GET /servers/{server_id}/shares/{id}": "needs Manila",
+    "POST /servers/{server_id}/shares": "needs Manila",
+    "DELETE /servers/{server_id}/shares/{id}": "needs Manila",
+    "GET /flavors/{flavor_id}/os-flavor-access": "needs a private flavor",
+    "GET /flavors/{flavor_id}/os-extra_specs/{id}": "needs a flavor with extra specs",
+    "GET /types/{type_id}/os-volume-type-access": "needs a private volume type",
+}
+"""Rows of which every case ends in an error, and why."""
+
+
+def rows(refused: bool) -> Iterator[tuple[str, Row]]:
+    for service, table in TABLES.items():
+        for row in table.rows:
+            if isinstance(row.strategy, Refuse) == refused:
+                yield service, row
+
+
+def name_of(row: Row) -> str:
+    return f"{row.method} {row.path}"
+
+
+TRIED = {(case.service_of_row, name_of(row)) for case, row in CASES if row}
+SUCCEEDED = {
+    (case.service_of_row, name_of(row)) for case, row in CASES if row and case.status[0] in "23"
+}
+
+
+def id_of(value: object) -> str:
+    return name_of(value) if isinstance(value, Row) else str(value)
+
+
+@pytest.mark.parametrize(("service", "row"), rows(refused=False), ids=id_of)
+def test_a_row_that_is_served_has_a_case(service: str, row: Row) -> None:
+    assert (service, name_of(row)) in TRIED
+
+
+@pytest.mark.parametrize(("service", "row"), rows(refused=False), ids=id_of)
+def test_a_row_that_is_served_has_a_case_that_succeeds(service: str, row: Row) -> None:
+    assert ((service, name_of(row)) in SUCCEEDED) != (name_of(row) in NEVER_GOOD)
+
+
+@pytest.mark.parametrize(("service", "row"), rows(refused=True), ids=id_of)
+def test_a_row_that_is_refused_says_so_in_the_services_own_form(
+    place: Place, service: str, row: Row
+) -> None:
+    assert isinstance(row.strategy, Refuse)
+    member = place.member
+    root = {"compute": "/v2.1", "volume": f"/v3/{member.project_id}"}[service]
+    path = fill_path(row.path, dict.fromkeys(parameters(row.path), ABSENT))
+    url = place.top({"compute": "compute", "volume": "volumev3"}[service])
+    body: dict[str, str] | None = {} if row.method in ("POST", "PUT") else None
+    status, answer = member.ask(row.method, f"{url}{root}{path}", body)
+    words = {
+        410: {"computeFault": {"code": 410, "message": row.strategy.reason}},
+        501: {
+            "notImplemented": {
+                "code": 501,
+                "message": f"{name_of(row)} is not served by this gateway yet",
+            }
+        },
+    }
+    assert (status, answer) == (row.strategy.status, words[row.strategy.status])

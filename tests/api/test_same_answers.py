@@ -1,0 +1,219 @@
+"""What a pod says of a request is what the top says: the same status, the same bytes.
+
+Each request is sent to the top and straight to the pod that it ends in, with one token. Only the
+roots of links may differ, and times and ids that each request makes anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from string import Template
+
+import pytest
+
+from tests.api.places import Place
+
+VERSIONS = {"compute": "compute 2.100", "volumev3": "volume 3.71"}
+SERVER = "/v2.1/servers/$SERVER_IN_EAST"
+VOLUME = "/v3/$PROJECT/volumes/$VOLUME_IN_EAST"
+SNAPSHOT = "/v3/$PROJECT/snapshots/$SNAPSHOT_IN_EAST"
+
+READ = [
+    ("compute", f"{SERVER}/ips"),
+    ("compute", f"{SERVER}/metadata"),
+    ("compute", f"{SERVER}/os-instance-actions"),
+    ("compute", f"{SERVER}/os-volume_attachments"),
+    ("compute", f"{SERVER}/shares"),
+    ("compute", f"{SERVER}/tags"),
+    ("compute", f"{SERVER}/topology"),
+    ("compute", "/v2.1/flavors/detail"),
+    ("compute", "/v2.1/flavors?limit=1"),
+    ("compute", "/v2.1/os-keypairs"),
+    ("compute", "/v2.1/extensions"),
+    ("volumev3", SNAPSHOT),
+    ("volumev3", f"{VOLUME}/metadata"),
+    ("volumev3", f"{VOLUME}/encryption"),
+    ("volumev3", "/v3/$PROJECT/types"),
+    ("volumev3", "/v3/$PROJECT/extensions"),
+    ("volumev3", "/v3/$PROJECT/resource_filters"),
+]
+BAD: list[tuple[str, str, str, object]] = [
+    ("compute", "GET", f"{SERVER}/metadata/none", None),
+    ("compute", "GET", f"{SERVER}/ips/none", None),
+    ("compute", "GET", f"{SERVER}/tags/none", None),
+    ("compute", "GET", f"{SERVER}/diagnostics", None),
+    ("compute", "GET", f"{SERVER}/os-interface/$ABSENT", None),
+    ("compute", "GET", f"{SERVER}/os-volume_attachments/$ABSENT", None),
+    ("compute", "GET", "/v2.1/servers/$ABSENT", None),
+    ("compute", "GET", "/v2.1/servers/a-name", None),
+    ("compute", "GET", "/v2.1/servers/$OTHER_SERVER", None),
+    ("compute", "GET", "/v2.1/servers?limit=-1", None),
+    ("compute", "GET", "/v2.1/servers?limit=many", None),
+    ("compute", "GET", "/v2.1/servers?sort_key=none", None),
+    ("compute", "GET", "/v2.1/servers?sort_dir=none", None),
+    ("compute", "GET", "/v2.1/servers?marker=$ABSENT", None),
+    ("compute", "GET", "/v2.1/servers/detail?marker=$ABSENT&limit=1", None),
+    ("compute", "GET", "/v2.1/servers?none=1", None),
+    ("compute", "GET", "/v2.1/servers?changes-since=none", None),
+    ("compute", "GET", "/v2.1/servers?all_tenants=1", None),
+    ("compute", "GET", "/v2.1/servers/detail?all_tenants=1", None),
+    ("compute", "GET", "/v2.1/flavors/none", None),
+    ("compute", "GET", "/v2.1/os-keypairs/none", None),
+    ("compute", "GET", "/v2.1/$OTHER_PROJECT/servers", None),
+    ("compute", "POST", "/v2.1/servers", {}),
+    ("compute", "POST", "/v2.1/servers", {"server": {}}),
+    ("compute", "POST", "/v2.1/servers", {"server": {"name": "x", "flavorRef": "1"}}),
+    (
+        "compute",
+        "POST",
+        "/v2.1/servers",
+        {"server": {"name": "", "flavorRef": "1", "networks": "none"}},
+    ),
+    (
+        "compute",
+        "POST",
+        "/v2.1/servers",
+        {"server": {"name": "x", "flavorRef": "1", "networks": "all"}},
+    ),
+    (
+        "compute",
+        "POST",
+        "/v2.1/servers",
+        {"server": {"name": "x", "flavorRef": "none", "imageRef": "$IMAGE", "networks": "none"}},
+    ),
+    (
+        "compute",
+        "POST",
+        "/v2.1/servers",
+        {"server": {"name": "x", "flavorRef": "1", "imageRef": "$ABSENT", "networks": "none"}},
+    ),
+    (
+        "compute",
+        "POST",
+        "/v2.1/servers",
+        {
+            "server": {
+                "name": "x",
+                "flavorRef": "1",
+                "imageRef": "$IMAGE",
+                "networks": "none",
+                "availability_zone": "none",
+            }
+        },
+    ),
+    ("compute", "PUT", SERVER, {}),
+    ("compute", "PUT", SERVER, {"server": {"none": 1}}),
+    ("compute", "PUT", SERVER, []),
+    ("compute", "PUT", f"{SERVER}/metadata/one", {"meta": {"two": "2"}}),
+    ("compute", "PUT", f"{SERVER}/tags", {"tags": ["a,b"]}),
+    ("compute", "DELETE", f"{SERVER}/metadata/none", None),
+    ("compute", "DELETE", "/v2.1/servers/$ABSENT", None),
+    ("compute", "POST", f"{SERVER}/action", {"none": None}),
+    ("compute", "POST", f"{SERVER}/action", {"unpause": None}),
+    ("compute", "POST", f"{SERVER}/action", {"reboot": {"type": "none"}}),
+    ("compute", "POST", f"{SERVER}/action", {"os-resetState": {"state": "error"}}),
+    ("compute", "POST", f"{SERVER}/action", {}),
+    ("compute", "POST", f"{SERVER}/os-volume_attachments", {}),
+    (
+        "compute",
+        "POST",
+        f"{SERVER}/os-volume_attachments",
+        {"volumeAttachment": {"volumeId": "none"}},
+    ),
+    (
+        "compute",
+        "POST",
+        f"{SERVER}/os-volume_attachments",
+        {"volumeAttachment": {"volumeId": "$ABSENT"}},
+    ),
+    ("compute", "POST", f"{SERVER}/os-interface", {"interfaceAttachment": {"port_id": "none"}}),
+    ("compute", "POST", f"{SERVER}/os-interface", {"interfaceAttachment": {"net_id": "$ABSENT"}}),
+    ("compute", "POST", f"{SERVER}/os-interface", {"interfaceAttachment": {"port_id": "$ABSENT"}}),
+    ("compute", "POST", f"{SERVER}/remote-consoles", {"remote_console": {}}),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes/$ABSENT", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes/a-name", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes/$OTHER_VOLUME", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?limit=-1", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?limit=many", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?sort=none", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?sort=name:none", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?sort=name&sort_key=size", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?marker=$ABSENT", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?none=1", None),
+    ("volumev3", "GET", "/v3/$PROJECT/volumes?offset=none", None),
+    ("volumev3", "GET", "/v3/$OTHER_PROJECT/volumes", None),
+    ("volumev3", "GET", f"{VOLUME}/metadata/none", None),
+    ("volumev3", "GET", "/v3/$PROJECT/snapshots/$ABSENT", None),
+    ("volumev3", "GET", "/v3/$PROJECT/snapshots?marker=$ABSENT", None),
+    ("volumev3", "GET", "/v3/$PROJECT/types/$ABSENT", None),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {}),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {}}),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {"size": 0}}),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {"size": 1, "none": 1}}),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {"size": 1, "snapshot_id": "none"}}),
+    (
+        "volumev3",
+        "POST",
+        "/v3/$PROJECT/volumes",
+        {"volume": {"size": 1, "availability_zone": "none"}},
+    ),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {"source_volid": "$ABSENT"}}),
+    ("volumev3", "POST", "/v3/$PROJECT/volumes", {"volume": {"snapshot_id": "$ABSENT"}}),
+    ("volumev3", "PUT", VOLUME, {"volume": {}}),
+    ("volumev3", "PUT", VOLUME, {}),
+    ("volumev3", "PUT", f"{VOLUME}/metadata/one", {"meta": {"two": "2"}}),
+    ("volumev3", "POST", f"{VOLUME}/action", {"none": None}),
+    ("volumev3", "POST", f"{VOLUME}/action", {"os-extend": {"new_size": 1}}),
+    ("volumev3", "POST", f"{VOLUME}/action", {"os-extend": {}}),
+    ("volumev3", "POST", f"{VOLUME}/action", {"os-reset_status": {"status": "error"}}),
+    ("volumev3", "POST", "/v3/$PROJECT/snapshots", {"snapshot": {}}),
+    ("volumev3", "POST", "/v3/$PROJECT/snapshots", {"snapshot": {"volume_id": "$ABSENT"}}),
+    ("volumev3", "POST", "/v3/$PROJECT/snapshots", {"snapshot": {"volume_id": "none"}}),
+    ("volumev3", "PUT", SNAPSHOT, {"snapshot": {"none": 1}}),
+]
+
+
+def ask(
+    place: Place, values: Mapping[str, str], root: str, request: tuple[str, str, str, object]
+) -> tuple[int, str]:
+    """Return status and body of an answer, its links made independent of where it came from."""
+    service, method, path, body = request
+    filled = Template(json.dumps([path, body])).substitute(values)
+    path, body = json.loads(filled)
+    headers = {"OpenStack-API-Version": VERSIONS[service]}
+    status, document = place.member.ask(method, root + path, body, headers)
+    return status, json.dumps(document, sort_keys=True).replace(root, "ROOT")
+
+
+def both(
+    place: Place, values: Mapping[str, str], request: tuple[str, str, str, object]
+) -> tuple[tuple[int, str], tuple[int, str]]:
+    """Return the answer of the top and that of the pod."""
+    service = request[0]
+    top = ask(place, values, place.top(service), request)
+    return top, ask(place, values, place.pod(service, 1), request)
+
+
+def name_of(request: object) -> str:
+    if not isinstance(request, tuple):
+        return str(request)
+    return " ".join(part if isinstance(part, str) else json.dumps(part) for part in request[1:])
+
+
+@pytest.mark.parametrize("request_", BAD, ids=name_of)
+def test_a_bad_request_is_refused_as_the_pod_refuses_it(
+    place: Place, values: Mapping[str, str], request_: tuple[str, str, str, object]
+) -> None:
+    top, pod = both(place, values, request_)
+    assert top[0] >= 400
+    assert top == pod
+
+
+@pytest.mark.parametrize(("service", "path"), READ)
+def test_what_is_read_is_what_the_pod_has(
+    place: Place, values: Mapping[str, str], service: str, path: str
+) -> None:
+    top, pod = both(place, values, (service, "GET", path, None))
+    assert top[0] == 200
+    assert top == pod
