@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import aiohttp
 import pytest
 
 from tests.simulated_top import Top
 from tricircle.testing.cloud.compute.records import Server
 
-JSON = dict[str, object]
+JSON = Mapping[str, object]
 
 
 async def ask(
