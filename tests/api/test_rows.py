@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.api.cases import TABLES, list_cases
@@ -27,11 +25,13 @@ NEVER_GOOD = {
 """Rows of which every case ends in an error, and why."""
 
 
-def rows(refused: bool) -> Iterator[tuple[str, Row]]:
-    for service, table in TABLES.items():
-        for row in table.rows:
-            if isinstance(row.strategy, Refuse) == refused:
-                yield service, row
+def rows(refused: bool) -> list[tuple[str, Row]]:
+    return [
+        (service, row)
+        for service, table in TABLES.items()
+        for row in table.rows
+        if isinstance(row.strategy, Refuse) == refused
+    ]
 
 
 def name_of(row: Row) -> str:
