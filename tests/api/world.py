@@ -18,6 +18,7 @@ DEADLINE_S = 90.0
 KEY = "api-key"
 TYPE = "api-type"
 _IN_USE = 409
+_LEFT = {"networks": "networks", "security-groups": "security_groups"}
 
 
 class World:
@@ -67,6 +68,8 @@ class World:
             self._delete_all_of(self._place.people[name])
         for person, url in reversed(self._made):
             _delete(person, url)
+        for region in (self._place.region, *self._place.pods):
+            self._delete_networks(region)
 
     def _facts(self) -> dict[str, str]:
         place = self._place
@@ -150,6 +153,16 @@ class World:
         made = str(person.call("POST", snapshots, {"snapshot": snapshot})["snapshot"]["id"])
         _wait(person, f"{snapshots}/{made}", "snapshot", "available")
         return made
+
+    def _delete_networks(self, region: str) -> None:
+        """Delete twins of networks, which stay in pods for now, and all default groups."""
+        admin = self._place.people["admin"]
+        root = f"{admin.url('network', region)}/v2.0"
+        for name in ("member", "other"):
+            project = f"project_id={self._place.people[name].project_id}"
+            for path, collection in _LEFT.items():
+                for one in admin.call("GET", f"{root}/{path}?{project}")[collection]:
+                    admin.ask("DELETE", f"{root}/{path}/{one['id']}")
 
     def _delete_all_of(self, person: Person) -> None:
         """Delete all servers, ports, snapshots and volumes of a project of the cases' own."""
