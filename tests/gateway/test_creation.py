@@ -181,3 +181,17 @@ async def test_several_servers_are_all_or_none_below_the_minimum(
     assert names == ["s-1", "s-2", "s-3"]
     status, body = await boot(shared, http, network_id, min_count=3, max_count=2)
     assert (status, body["badRequest"]["message"]) == (400, "min_count must be <= max_count")
+
+
+async def test_the_zone_that_was_asked_for_is_shown_by_its_name_at_the_top(
+    shared: Top, http: aiohttp.ClientSession
+) -> None:
+    network_id = await make_network(shared, http)
+    _, made = await boot(shared, http, network_id)
+    server_id = made["server"]["id"]
+    headers = {**shared.member(), "OpenStack-API-Version": "compute 2.96"}
+    _, shown = await send(http, "GET", f"{shared.compute}/v2.1/servers/{server_id}", headers)
+    _, listed = await send(http, "GET", f"{shared.compute}/v2.1/servers/detail", headers)
+    for server in (shown["server"], *listed["servers"]):
+        assert server["OS-EXT-AZ:availability_zone"] == "az1"
+        assert server["pinned_availability_zone"] == "az1"

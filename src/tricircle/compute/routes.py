@@ -25,8 +25,9 @@ from tricircle.core.table import (
     rows_of,
 )
 
-_SERVER_ZONE = "server.OS-EXT-AZ:availability_zone"
-_ITEM_ZONE = "OS-EXT-AZ:availability_zone"
+# The second one from microversion 2.96 on.
+_ITEM_ZONES = ("OS-EXT-AZ:availability_zone", "pinned_availability_zone")
+_SERVER_ZONES = tuple(f"server.{place}" for place in _ITEM_ZONES)
 
 _BOOT_REFS = (
     Ref(
@@ -81,18 +82,18 @@ _SECURITY_GROUPS = (
 )
 _PORT = (Twin("id", Kind.PORT),)
 
-_WHOLE = ById(Kind.SERVER, whole=True, zones=(_SERVER_ZONE,), hook="server")
-_ACTION = ById(Kind.SERVER, zones=(_SERVER_ZONE,), hook="action")
+_WHOLE = ById(Kind.SERVER, whole=True, zones=_SERVER_ZONES, hook="server")
+_ACTION = ById(Kind.SERVER, zones=_SERVER_ZONES, hook="action")
 _SERVER = ById(Kind.SERVER, "server_id")
 _READ = Replicated()
 
 
 _SERVERS = [
     Row("GET", "/servers", Merge(SERVERS)),
-    Row("GET", "/servers/detail", Merge(SERVERS_DETAIL, zones=(_ITEM_ZONE,))),
+    Row("GET", "/servers/detail", Merge(SERVERS_DETAIL, zones=_ITEM_ZONES)),
     Row("POST", "/servers", Create(
         Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
-        zones=(_SERVER_ZONE,), hook="boot",
+        zones=_SERVER_ZONES, hook="boot",
     )),
     Row("GET", "/servers/{id}", _WHOLE),
     Row("PUT", "/servers/{id}", _WHOLE),
