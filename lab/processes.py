@@ -339,11 +339,23 @@ def wait_for(settings: Settings, processes: Sequence[Process]) -> None:
         for address, process in tuple(waiting.items()):
             if is_listening(address):
                 del waiting[address]
-            elif find_pid(settings, process.name) is None:
+            elif has_ended(settings, process.name):
                 raise_failed(settings, process, "ended while starting")
             elif time.monotonic() - begin > process.start_deadline_s:
                 raise_failed(settings, process, f"does not answer on {address}")
         time.sleep(0.2 if waiting else 0)
+
+
+def has_ended(settings: Settings, name: str) -> bool:
+    """Whether a process that was started is gone.
+
+    In the instant between exec and its new image a process shows no environment, by
+    which we know our own: so it is looked at twice.
+    """
+    if find_pid(settings, name) is not None:
+        return False
+    time.sleep(0.1)
+    return find_pid(settings, name) is None
 
 
 def is_listening(address: Address) -> bool:
