@@ -64,9 +64,17 @@ def up(settings: Settings) -> None:
     composition.write_configuration(settings, composition.passwords_of(settings))
     start_missing(settings)
     admin = composition.admin_api(settings)
-    fill(settings, admin)
-    wait_until_well(settings, composition.all_processes(settings), admin)
+    complete(settings, admin)
     say(f"the lab is up: {len(settings.pods)} pods, clouds in {settings.clouds_file}")
+
+
+def complete(settings: Settings, admin: Api) -> None:
+    """Create what the lab holds while its services get ready to report themselves."""
+    admin.token()
+    with ThreadPoolExecutor(1) as pool:
+        filling = pool.submit(fill, settings, admin)
+        wait_until_well(settings, composition.all_processes(settings), admin)
+        filling.result()
 
 
 def can_continue(settings: Settings) -> bool:
