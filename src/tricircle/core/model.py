@@ -187,3 +187,10 @@ class Caller:
     system_scope: str | None = None
     service_roles: frozenset[str] = frozenset()
     service_token: str | None = field(default=None, repr=False)
+
+    def may_use(self, project_id: ProjectId) -> bool:
+        """Tell whether a project's resources are the caller's to see: its own, or all of them.
+
+        For what the top says of its own records only; pods judge by their own policy.
+        """
+        return self.project_id == project_id or "admin" in self.roles

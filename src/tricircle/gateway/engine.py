@@ -115,7 +115,7 @@ class Engine:
     async def _prepare(self, inbound: Inbound, match: Match, strategy: ById, place: Place) -> Call:
         top_id = match.params[strategy.param]
         pod = self._pod_of(place)
-        if strategy.refs and inbound.body and _is_callers(place, inbound):
+        if strategy.refs and inbound.body and inbound.caller.may_use(place.project_id):
             await self._parts.same_pod.check(inbound.body, strategy.refs, inbound.caller, pod)
         return Call(inbound, match, top_id, place, pod, Outbound.of(inbound))
 
@@ -162,12 +162,6 @@ def _check_names(table: Table, parts: Parts) -> None:
                 continue
         if name not in given:
             raise ValueError(f"{row.method} {row.path} needs '{name}', which this gateway lacks")
-
-
-def _is_callers(place: Place, inbound: Inbound) -> bool:
-    """Tell whether a resource is the caller's to use: of others no place is told."""
-    caller = inbound.caller
-    return place.project_id == caller.project_id or "admin" in caller.roles
 
 
 def _refusal(match: Match, strategy: Refuse) -> Answer:

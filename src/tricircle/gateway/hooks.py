@@ -28,6 +28,11 @@ class Call:
     outbound: Outbound
     plan: object = None
 
+    @property
+    def is_callers(self) -> bool:
+        """Tell whether the resource is of the caller's project, or the caller an administrator."""
+        return self.inbound.caller.may_use(self.place.project_id)
+
 
 class ByIdHook(Protocol):
     """Steps around a request by id. Each may raise an error of core.errors."""

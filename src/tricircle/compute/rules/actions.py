@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tricircle.compute.profile import PROFILE
-from tricircle.compute.rules.owners import asked_server, is_owners
+from tricircle.compute.rules.owners import asked_server
 from tricircle.core.errors import PodError
 from tricircle.core.network.server_actions import read_action
 from tricircle.gateway.answers import JSON, Answer
@@ -28,7 +28,7 @@ class ServerActions:
         learns of servers of others.
         """
         action = read_action(call.inbound.body, call.inbound.version)
-        if action is None or not is_owners(call):
+        if action is None or not call.is_callers:
             return call
         if not await self._changes.carry_out(asked_server(call), action):
             return call

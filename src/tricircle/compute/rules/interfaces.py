@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tricircle.compute.rules.server import may_see
 from tricircle.compute.rules.twins import TwinIds
 from tricircle.core.errors import PodDead, PodError
 from tricircle.core.model import TopId
@@ -30,7 +29,7 @@ class AttachInterface:
         A server of another project is left to the pod, which does not know it for this caller.
         """
         inbound = call.inbound
-        if not may_see(call):
+        if not call.is_callers:
             return call
         resolved = await self._networks.resolve_interface(
             inbound.caller,

@@ -7,12 +7,6 @@ from tricircle.gateway.hooks import Call
 from tricircle.usecases.networking.server_ports_changes import AskedServer
 
 
-def is_owners(call: Call) -> bool:
-    """Tell whether the caller is of the server's project, or an administrator."""
-    caller = call.inbound.caller
-    return caller.project_id == call.place.project_id or "admin" in caller.roles
-
-
 def asked_server(call: Call) -> AskedServer:
     """Return the server that a call is about, and who asks."""
     inbound = call.inbound

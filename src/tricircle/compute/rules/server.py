@@ -57,7 +57,7 @@ class ServerRule:
         inbound = call.inbound
         if inbound.method == "DELETE":
             self._background.start(self._watch(call))  # the pod may have begun to delete it
-        if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not may_see(call):
+        if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not call.is_callers:
             raise error
         for routing in await self._routings.find_routings(Kind.SERVER, TopId(call.top_id)):
             if routing.pod_id == call.pod.id:
@@ -103,9 +103,3 @@ class ServerRule:
                     return
             except TricircleError:
                 continue
-
-
-def may_see(call: Call) -> bool:
-    """Tell whether the server is of the caller's project, or the caller an administrator."""
-    caller = call.inbound.caller
-    return caller.project_id == call.place.project_id or "admin" in caller.roles
