@@ -38,14 +38,14 @@ def find_pod_conflict(wanted: Pod, others: Iterable[PodName]) -> Duplicate | Non
         if other.region == wanted.region:
             return Duplicate(
                 f"region '{wanted.region}' is already pod '{other.name}' ({other.id});"
-                " a region can be one pod only, see 'openstack pod list'"
+                " a region can be one pod only, see GET /v1/pods of the Admin API"
             )
     return None
 
 
 def taken_pod_id(pod_id: PodId) -> Duplicate:
     """Return the error for a pod added under the id of another one."""
-    return Duplicate(f"pod id {pod_id} is taken; see 'openstack pod list'")
+    return Duplicate(f"pod id {pod_id} is taken; see GET /v1/pods of the Admin API")
 
 
 def find_zone_conflict(wanted: ZonePod, others: Iterable[ZonePod]) -> Duplicate | None:
@@ -86,7 +86,7 @@ def pod_in_use(pod: PodName, holdings: Holdings) -> PodInUse:
 
 def unknown_pod(pod_id: PodId) -> NotFound:
     """Return the error for a pod that is not there."""
-    return NotFound(f"there is no pod {pod_id}; see 'openstack pod list'")
+    return NotFound(f"there is no pod {pod_id}; see GET /v1/pods of the Admin API")
 
 
 def unknown_zone_pod(zone: ZoneName, pod_id: PodId) -> NotFound:

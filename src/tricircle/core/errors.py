@@ -67,7 +67,7 @@ class NoPodInZone(TricircleError):
 
     def __init__(self, zone: str) -> None:
         super().__init__(
-            f"no enabled pod serves availability zone '{zone}'; see 'openstack pod list'"
+            f"no enabled pod serves availability zone '{zone}'; see GET /v1/pods of the Admin API"
         )
         self.zone = zone
 

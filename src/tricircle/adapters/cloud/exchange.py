@@ -287,7 +287,7 @@ class Exchange:
         return PodDead(
             self._service.pod_id,
             f"pod '{name}' {what}, nothing was sent; retry later, or see "
-            f"'openstack pod show {name}'",
+            f"GET /v1/pods/{name} of the Admin API",
         )
 
     def _misbehaved(self, what: str) -> PodMisbehaved:

@@ -201,7 +201,9 @@ class Neutrons:
         """Return a pod's Neutron, asked with the service's token. Raises NotFound without one."""
         endpoint = pod.endpoints.get(Service.NETWORK)
         if endpoint is None:
-            raise NotFound(f"pod {pod.name} has no network service; see 'openstack pod show'")
+            raise NotFound(
+                f"pod {pod.name} has no network service; see GET /v1/pods of the Admin API"
+            )
         token = self._credential.get_token
         return Neutron(self._cloud, pod.id, endpoint, token, request_id, self._timeout_s)
 
@@ -209,7 +211,9 @@ class Neutrons:
         """Tell whether a pod's Nova has a server. Raises PodError when it does not say."""
         endpoint = pod.endpoints.get(Service.COMPUTE)
         if endpoint is None:
-            raise NotFound(f"pod {pod.name} has no compute service; see 'openstack pod show'")
+            raise NotFound(
+                f"pod {pod.name} has no compute service; see GET /v1/pods of the Admin API"
+            )
         headers = [
             (b"x-auth-token", (await self._credential.get_token()).encode()),
             (b"accept", b"application/json"),
