@@ -19,6 +19,7 @@ from tricircle.core.model import (
     Version,
     VersionRange,
 )
+from tricircle.interfaces.jobs import JobDesk, JobQueue, JobRecords
 from tricircle.interfaces.store import (
     BindingStore,
     NodeStore,
@@ -52,6 +53,12 @@ class Stores(Protocol):
     def positions(self) -> PositionStore: ...
     @property
     def nodes(self) -> NodeStore: ...
+    @property
+    def desk(self) -> JobDesk: ...
+    @property
+    def queue(self) -> JobQueue: ...
+    @property
+    def records(self) -> JobRecords: ...
 
 
 COMPUTE = Endpoint(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tricircle.core.errors import Duplicate, NotFound, PodInUse
+from tricircle.core.errors import Conflict, Duplicate, NotFound, PodInUse
+from tricircle.core.jobs import JobId, JobState
 from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
 
 
@@ -92,6 +93,16 @@ def unknown_pod(pod_id: PodId) -> NotFound:
 def unknown_zone_pod(zone: ZoneName, pod_id: PodId) -> NotFound:
     """Return the error for an entry of the zone map that is not there."""
     return NotFound(f"pod {pod_id} does not serve zone '{zone}'; see the zone map of the top")
+
+
+def unknown_job(job_id: JobId) -> NotFound:
+    """Return the error for a job that is not there."""
+    return NotFound(f"job '{job_id}' could not be found; see GET /v1/jobs of the Admin API")
+
+
+def ended_job(job_id: JobId, state: JobState) -> Conflict:
+    """Return the error for cancelling what has ended already."""
+    return Conflict(f"job '{job_id}' is {state} already; only what has not ended can be cancelled")
 
 
 def _describe(holdings: Holdings) -> str:

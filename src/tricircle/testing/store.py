@@ -24,6 +24,12 @@ from tricircle.core.conflicts import (
 )
 from tricircle.core.model import Node, Pod, PodId, ProjectId, ZoneName, ZonePod
 from tricircle.core.texts import require_storable
+from tricircle.testing.job_store import (
+    JobTable,
+    MemoryJobDesk,
+    MemoryJobQueue,
+    MemoryJobRecords,
+)
 from tricircle.testing.routing_store import MemoryRoutings, MemoryUpkeep, Now, RoutingTable
 
 
@@ -38,6 +44,7 @@ class Tables:
     bindings: dict[tuple[ProjectId, ZoneName], PodId] = field(default_factory=dict)
     positions: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
     nodes: dict[PodId, Node] = field(default_factory=dict)
+    jobs: JobTable = field(default_factory=JobTable)
 
     def forget_bindings(self, pod_id: PodId) -> None:
         """Drop the bindings to a pod that is deleted."""
@@ -50,7 +57,7 @@ class Tables:
 
 
 class MemoryStores:
-    """Every Protocol of ``interfaces.store`` by name, like ``adapters.sql.SqlStores``."""
+    """Every Protocol of ``interfaces.store`` and ``.jobs`` by name, like ``SqlStores``."""
 
     def __init__(self, now: Now | None = None) -> None:
         tables = Tables(now or _wall_time)
@@ -62,6 +69,9 @@ class MemoryStores:
         self.bindings = MemoryBindings(tables)
         self.positions = MemoryPositions(tables)
         self.nodes = MemoryNodes(tables)
+        self.desk = MemoryJobDesk(tables.jobs, tables.now, tables.require_pod)
+        self.queue = MemoryJobQueue(tables.jobs, tables.now)
+        self.records = MemoryJobRecords(tables.jobs, tables.now, self.desk)
 
 
 class MemoryPods:
@@ -119,6 +129,7 @@ class MemoryPods:
         del self._tables.pods[pod_id]
         self._tables.nodes.pop(pod_id, None)
         self._tables.forget_bindings(pod_id)
+        self._tables.jobs.forget_pod(pod_id)
 
     def _names(self) -> Iterable[PodName]:
         return [PodName(pod.id, pod.name, pod.region) for pod in self._tables.pods.values()]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tricircle.adapters.sql.bindings import SqlBindings
 from tricircle.adapters.sql.database import Database
+from tricircle.adapters.sql.job_records import SqlJobRecords
+from tricircle.adapters.sql.jobs import SqlJobDesk, SqlJobQueue
 from tricircle.adapters.sql.nodes import SqlNodes
 from tricircle.adapters.sql.pods import SqlPods
 from tricircle.adapters.sql.positions import SqlPositions
@@ -13,7 +15,7 @@ from tricircle.adapters.sql.zones import SqlZones
 
 
 class SqlStores:
-    """Every Protocol of ``interfaces.store`` by name, sharing one ``Database``."""
+    """Every Protocol of ``interfaces.store`` and ``.jobs`` by name, sharing one ``Database``."""
 
     def __init__(self, database: Database) -> None:
         self.pods = SqlPods(database)
@@ -23,3 +25,6 @@ class SqlStores:
         self.bindings = SqlBindings(database)
         self.positions = SqlPositions(database)
         self.nodes = SqlNodes(database)
+        self.desk = SqlJobDesk(database)
+        self.queue = SqlJobQueue(database)
+        self.records = SqlJobRecords(database, self.desk)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -36,6 +37,9 @@ metadata = MetaData(
 _id = ExactText(MAX_LENGTH)
 _word = ExactText(32)
 _long_text = Text().with_variant(mysql.TEXT(charset="utf8mb4"), "mysql")
+# SQLite numbers rows by itself only in a column of this very type
+_number = BigInteger().with_variant(Integer(), "sqlite")
+_digest = ExactText(64)
 _long_bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 pod = Table(
@@ -140,5 +144,101 @@ list_position = Table(
     Column("position", _long_bytes, nullable=False),
     Column("expires_at", UtcTime(), nullable=False),
     Index(None, "expires_at"),
+    mysql_engine="InnoDB",
+)
+
+# The row is the job and, by its unique live_key, the lock: live_key is job_key while
+# the job is new, running or failed, and null once it has ended.
+job = Table(
+    "job",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("kind", _word, nullable=False),
+    # core.jobs.job_key and the fields it was made of, as JSON
+    Column("job_key", _digest, nullable=False),
+    Column("live_key", _digest),
+    Column("fields", _long_text, nullable=False),
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE")),
+    Column("project_id", _id),
+    Column("state", _word, nullable=False),
+    Column("request_id", _id, nullable=False),
+    # how often it was asked for, and how often when its present run began
+    Column("asked", BigInteger(), nullable=False),
+    Column("asked_at_start", BigInteger(), nullable=False),
+    Column("attempts", BigInteger(), nullable=False),
+    Column("error", _long_text, nullable=False),
+    Column("worker", _id, nullable=False),
+    Column("lease_token", _id),
+    Column("lease_until", UtcTime()),
+    Column("due_at", UtcTime(), nullable=False),
+    Column("started_at", UtcTime()),
+    Column("finished_at", UtcTime()),
+    Column("created_at", UtcTime(), server_default=now(), nullable=False),
+    Column("updated_at", UtcTime(), server_default=now(), nullable=False),
+    UniqueConstraint("live_key"),
+    # for claims: those of one state in the order in which they are due
+    Index(None, "state", "due_at", "pod_id"),
+    Index(None, "lease_token"),
+    Index(None, "job_key"),
+    # pages, newest first: of all, of a pod (the foreign key too), of a project
+    Index(None, "created_at", "id"),
+    Index(None, "pod_id", "state", "due_at"),
+    Index(None, "project_id", "created_at"),
+    mysql_engine="InnoDB",
+)
+
+job_event = Table(
+    "job_event",
+    metadata,
+    Column("number", _number, primary_key=True, autoincrement=True),
+    Column("job_id", _id, ForeignKey("job.id", ondelete="CASCADE"), nullable=False),
+    Column("state", _word, nullable=False),
+    Column("at", UtcTime(), server_default=now(), nullable=False),
+    Column("who", _id, nullable=False),
+    Column("why", _long_text, nullable=False),
+    Index(None, "job_id"),
+    Index(None, "at"),
+    mysql_engine="InnoDB",
+)
+
+# A pod that does not answer: jobs of it wait until then, when one is tried.
+pod_pause = Table(
+    "pod_pause",
+    metadata,
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE"), primary_key=True),
+    Column("failures", BigInteger(), nullable=False),
+    Column("until", UtcTime(), nullable=False),
+    Column("reason", _long_text, nullable=False),
+    mysql_engine="InnoDB",
+)
+
+# What the top wants every pod to have; a wish that is not wanted any more stays as a
+# tombstone until no pod has it.
+wish = Table(
+    "wish",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("resource", _word, nullable=False),
+    # the user of a key pair, else ''
+    Column("owner", _id, nullable=False),
+    Column("name", _id, nullable=False),
+    Column("document", _long_text, nullable=False),
+    Column("wanted", Boolean(), nullable=False),
+    Column("generation", BigInteger(), nullable=False),
+    Column("created_at", UtcTime(), server_default=now(), nullable=False),
+    Column("updated_at", UtcTime(), server_default=now(), nullable=False),
+    UniqueConstraint("resource", "owner", "name"),
+    mysql_engine="InnoDB",
+)
+
+# Which generation of a wish a pod was made to have, and the pod's own id of it.
+wish_pod = Table(
+    "wish_pod",
+    metadata,
+    Column("wish_id", _id, ForeignKey("wish.id", ondelete="CASCADE"), primary_key=True),
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE"), primary_key=True),
+    Column("generation", BigInteger(), nullable=False),
+    Column("bottom_id", _id),
+    Index(None, "pod_id"),
     mysql_engine="InnoDB",
 )

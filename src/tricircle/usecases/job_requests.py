@@ -1,0 +1,30 @@
+"""Asking for jobs: kept first, then a worker is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tricircle.core.jobs import Job, JobRequest
+from tricircle.interfaces.bus import Bell
+from tricircle.interfaces.jobs import JobDesk
+
+RINGS = 4
+"""For many jobs at once a few workers are told; who takes one looks for more."""
+
+
+class JobRequests:
+    """Where every program asks for jobs."""
+
+    def __init__(self, desk: JobDesk, bell: Bell) -> None:
+        self._desk, self._bell = desk, bell
+
+    async def submit(self, jobs: Sequence[Job], request_id: str, wait_s: float = 0.0) -> None:
+        """Ask that jobs be done, not before ``wait_s`` from now.
+
+        When this returns they are kept and will be done, whoever dies. Raises NotFound
+        for an unknown pod, ServiceUnavailable when the database is away.
+        """
+        ids = await self._desk.submit_jobs([JobRequest(job, request_id, wait_s) for job in jobs])
+        if wait_s <= 0:
+            for job_id in ids[:RINGS]:
+                self._bell.ring(job_id, request_id)
