@@ -320,6 +320,14 @@ class Run:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What who carries out a job is told beside the job: ``attempt`` counts from 1."""
+
+    request_id: str
+    attempt: int
+
+
 # How a run ends.
 
 
