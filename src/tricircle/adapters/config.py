@@ -282,6 +282,115 @@ _GATEWAY_OPTS = [
     *_GATEWAY_TLS_OPTS,
 ]
 
+_XJOB_OPTS = [
+    cfg.HostAddressOpt(
+        "bind_host",
+        default="127.0.0.1",
+        help="Address on which a job worker answers /metrics and /healthcheck. Whoever reaches "
+        "it can read how many jobs there are; it takes no requests.",
+    ),
+    cfg.PortOpt("bind_port", default=19996, help="TCP port of the same."),
+    cfg.IntOpt(
+        "workers",
+        default=1,
+        min=1,
+        max=1024,
+        help="Processes. One uses at most one core; add some when jobs wait although pods have "
+        "room, here or on other hosts.",
+    ),
+    cfg.IntOpt(
+        "concurrency",
+        default=64,
+        min=1,
+        max=10000,
+        help="Jobs that a process carries out at the same time.",
+    ),
+    cfg.IntOpt(
+        "concurrency_per_pod",
+        default=16,
+        min=1,
+        max=10000,
+        help="Jobs of one pod that a process carries out at the same time, so that a slow pod "
+        "leaves room for others. Lower it when jobs are a burden for pods.",
+    ),
+    cfg.FloatOpt(
+        "poll_interval_s",
+        default=1.0,
+        min=0.05,
+        max=600,
+        help="Seconds between looks for work in the database, when no message told of any. "
+        "Without transport_url a job begins this late at most.",
+    ),
+    cfg.FloatOpt(
+        "lease_s",
+        default=60.0,
+        min=1,
+        max=3600,
+        help="Seconds after which the jobs of a worker that died go to another one. A worker "
+        "renews its leases three times as often. Raise it when the log shows lost leases.",
+    ),
+    cfg.FloatOpt(
+        "job_timeout_s",
+        default=300.0,
+        min=1,
+        max=86400,
+        help="Seconds a run of a job may take; then it is ended and tried again.",
+    ),
+    cfg.IntOpt(
+        "max_attempts",
+        default=10,
+        min=1,
+        max=1000,
+        help="Failed runs after which a job waits for an operator. Waiting for a pod that does "
+        "not answer is no failure.",
+    ),
+    cfg.FloatOpt(
+        "longest_pause_s",
+        default=300.0,
+        min=1,
+        max=86400,
+        help="Longest pause before a job that failed is tried again. The first one is a second, "
+        "and each is twice the one before.",
+    ),
+    cfg.FloatOpt(
+        "longest_pod_pause_s",
+        default=30.0,
+        min=1,
+        max=3600,
+        help="Longest pause before it is tried whether a pod that did not answer does so again. "
+        "All jobs of that pod wait meanwhile.",
+    ),
+    cfg.FloatOpt(
+        "keep_ended_s",
+        default=604800.0,
+        min=60,
+        help="Seconds for which jobs that are done or cancelled are kept, and the history of all.",
+    ),
+    cfg.FloatOpt(
+        "measure_interval_s",
+        default=60.0,
+        min=1,
+        max=86400,
+        help="Seconds between measurements of what each pod holds and how much of it is used.",
+    ),
+    cfg.FloatOpt(
+        "probe_interval_s",
+        default=60.0,
+        min=1,
+        max=86400,
+        help="Seconds between reads of the version ranges of each pod: how late an upgrade of a "
+        "pod is noticed.",
+    ),
+    cfg.FloatOpt(
+        "sweep_interval_s",
+        default=900.0,
+        min=1,
+        max=86400,
+        help="Seconds between searches for what is not as it should be: ports without server, "
+        "flavors that a pod lacks.",
+    ),
+]
+
 _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
     {
         "DEFAULT": _CORE_OPTS,
@@ -291,6 +400,7 @@ _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
         "compute": _listen_opts(8774, "the Nova gateway"),
         "volume": _listen_opts(8776, "the Cinder gateway"),
         "gateway": _GATEWAY_OPTS,
+        "xjob": _XJOB_OPTS,
     }
 )
 
@@ -355,6 +465,32 @@ class GatewaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class XjobSettings:
+    """[xjob]."""
+
+    bind_host: str
+    bind_port: int
+    workers: int
+    concurrency: int
+    concurrency_per_pod: int
+    poll_interval_s: float
+    lease_s: float
+    job_timeout_s: float
+    max_attempts: int
+    longest_pause_s: float
+    longest_pod_pause_s: float
+    keep_ended_s: float
+    measure_interval_s: float
+    probe_interval_s: float
+    sweep_interval_s: float
+
+    @property
+    def listen(self) -> ListenSettings:
+        """Where it answers; nothing there has links."""
+        return ListenSettings(self.bind_host, self.bind_port, self.workers, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All options of one program. ``source`` is for the libraries that bring their own."""
 
@@ -365,6 +501,7 @@ class Settings:
     compute: ListenSettings
     volume: ListenSettings
     gateway: GatewaySettings
+    xjob: XjobSettings
     source: cfg.ConfigOpts = field(repr=False, compare=False)
 
 
@@ -416,6 +553,7 @@ def _read(source: cfg.ConfigOpts) -> Settings:
         compute=_make_listen(values["compute"]),
         volume=_make_listen(values["volume"]),
         gateway=_make_gateway(values["gateway"]),
+        xjob=XjobSettings(**values["xjob"]),
         source=source,
     )
 

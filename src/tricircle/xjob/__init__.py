@@ -1,0 +1,1 @@
+"""The job workers: take jobs from the database and carry them out."""
