@@ -24,6 +24,7 @@ from tricircle.gateway.merging import Merger
 from tricircle.gateway.profile import Profile
 from tricircle.usecases.background import Background
 from tricircle.usecases.directory import Directory
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.list_call import ListWorld
 from tricircle.usecases.locate import Locator
 from tricircle.usecases.same_pod import SamePod
@@ -38,6 +39,13 @@ PURGE_INTERVAL_S = 300.0
 """Seconds between purges of expired list positions; any process's purge serves all."""
 
 
+class SilentBell:
+    """``interfaces.bus.Bell`` without a bus: workers find jobs when they look for them."""
+
+    def ring(self, job_id: str, request_id: str) -> None:
+        """Tell nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Base:
     """What a gateway's own rules may be made of."""
@@ -50,6 +58,7 @@ class Base:
     clock: SystemClock
     background: Background
     directory: Directory
+    requests: JobRequests
 
     def topology(self) -> Topology:
         """Return pods and zones as they are known now."""
@@ -86,7 +95,17 @@ async def open_gateway(
     )
     credential = make_credential(settings)
     tokens = make_tokens(settings, profile.service.value)
-    base = Base(settings, profile, stores, cloud, credential, clock, Background(), directory)
+    base = Base(
+        settings,
+        profile,
+        stores,
+        cloud,
+        credential,
+        clock,
+        Background(),
+        directory,
+        JobRequests(stores.desk, SilentBell()),
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         stack.push_async_callback(cloud.close)
