@@ -20,6 +20,7 @@ from tricircle.core.jobs import (
     JobState,
     LeaseToken,
     MeasureNode,
+    NotYet,
     Outcome,
     PodAway,
     Postponed,
@@ -278,6 +279,18 @@ async def test_a_run_that_was_nobodys_failure_does_not_count(
     assert (shown.state, shown.attempts, shown.error) == (JobState.NEW, 0, "")
 
 
+async def test_a_job_that_waits_for_something_is_no_failure_however_often_it_looks(
+    stores: Stores,
+) -> None:
+    (job_id,) = await submit(stores, "s1")
+    for attempt in range(1, 5):
+        (run,) = await claim(stores)
+        assert run.attempt == attempt
+        await finish(stores, [run], NotYet("still there"), AT_ONCE)
+    shown = await stores.records.get_job(job_id)
+    assert (shown.state, shown.attempts, shown.error) == (JobState.NEW, 4, "")
+
+
 async def test_a_repeated_job_stays_and_tells_only_of_failures(stores: Stores) -> None:
     (job_id,) = await stores.desk.submit_jobs([JobRequest(MeasureNode(EAST), REQUEST_ID)])
     await finish(stores, await claim(stores), Succeeded(again_in_s=0))
@@ -309,14 +322,17 @@ async def test_all_jobs_of_a_pod_that_is_away_wait_and_none_counts_it(stores: St
     assert 30 < nothing.next_due_s <= 60
 
 
-async def test_one_job_tries_whether_the_pod_is_back_and_then_all_go_on(stores: Stores) -> None:
+@pytest.mark.parametrize("outcome", [Succeeded(), NotYet("still there")])
+async def test_one_job_tries_whether_the_pod_is_back_and_then_all_go_on(
+    stores: Stores, outcome: Outcome
+) -> None:
     await submit(stores, "s1", "s2", "s3")
     (run,) = await claim(stores, ask(1))
     await finish(stores, [run], PodAway("refused"), AT_ONCE)
     trial = await claim(stores)
     assert len(trial) == 1
     assert await claim(stores, ask(rooms={EAST: 9})) == ()
-    await finish(stores, trial, Succeeded())
+    await finish(stores, trial, outcome)
     assert len(await claim(stores)) == 2
 
 

@@ -359,6 +359,17 @@ class Postponed:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYet:
+    """What the job waits for has not happened: looked at again after growing pauses.
+
+    It is nobody's failure and no limit ends it, but it counts: by the attempt, who
+    carries the job out sees when it has waited long enough.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodAway:
     """The job's pod does not answer: it waits for the pod, as do all other jobs of it."""
 
@@ -372,7 +383,7 @@ class HandedBack:
     reason: str
 
 
-Outcome = Succeeded | Unsuccessful | Postponed | PodAway | HandedBack
+Outcome = Succeeded | Unsuccessful | Postponed | NotYet | PodAway | HandedBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,6 +453,10 @@ def decide(ending: Ending, asked: int) -> Move:
         case Postponed():
             why = outcome.reason[:MAX_REASON]
             return Move(JobState.NEW, run.attempt - 1, _spread(outcome.wait_s, ending), why)
+        case NotYet():
+            attempt = 0 if again else run.attempt
+            wait_s = _backoff_s(attempt + again, ending)
+            return Move(JobState.NEW, attempt, wait_s, outcome.reason[:MAX_REASON])
         case PodAway():
             why = outcome.reason[:MAX_REASON]
             return Move(JobState.NEW, run.attempt - 1, 0.0, why, failed=True)

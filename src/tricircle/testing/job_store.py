@@ -21,6 +21,7 @@ from tricircle.core.jobs import (
     JobState,
     LeaseToken,
     Move,
+    NotYet,
     PodAway,
     RetryRules,
     Run,
@@ -237,7 +238,7 @@ class MemoryJobQueue:
             pod_id = pod_of(record.job)
             if pod_id is not None and isinstance(ending.outcome, PodAway):
                 away[pod_id] = ending
-            elif pod_id is not None and isinstance(ending.outcome, Succeeded):
+            elif pod_id is not None and isinstance(ending.outcome, Succeeded | NotYet):
                 answered.add(pod_id)
         for pod_id in answered - away.keys():
             self._table.pauses.pop(pod_id, None)

@@ -28,6 +28,7 @@ from tricircle.core.jobs import (
     JobState,
     LeaseToken,
     Move,
+    NotYet,
     PodAway,
     RetryRules,
     Run,
@@ -267,7 +268,7 @@ class SqlJobQueue:
             match ending.outcome:
                 case PodAway():
                     away[pod_id] = ending
-                case Succeeded():
+                case Succeeded() | NotYet():
                     answered.add(pod_id)
         if answered - away.keys():
             await connection.execute(statements.end_pauses(sorted(answered - away.keys())))
