@@ -30,6 +30,7 @@ from tricircle.core.jobs import (
     Job,
     JobId,
     LeaseToken,
+    NotYet,
     Outcome,
     PodAway,
     Postponed,
@@ -94,7 +95,6 @@ class _Active:
 class _State:
     active: dict[JobId, _Active] = field(default_factory=dict)
     finished: list[_Active] = field(default_factory=list)
-    limited: bool = False
     stopping: bool = False
     handing_back: bool = False
     closing: bool = False
@@ -190,7 +190,6 @@ class Worker:
         options, active = self._options, self._state.active
         free = options.concurrency - len(active)
         if free <= 0:
-            self._state.limited = True
             return options.poll_interval_s
         ask = self._make_ask(min(free, CLAIM_LIMIT))
         # before it is given: the lease cannot end earlier than counted from here
@@ -198,7 +197,6 @@ class Worker:
         claimed = await self._queue.claim_jobs(ask)
         for run in claimed.runs:
             self._begin(run, asked_s + options.lease_s)
-        self._state.limited = any(room <= 0 for room in ask.rooms.values())
         if claimed.runs:
             return 0.0
         wait_s = options.poll_interval_s
@@ -308,8 +306,8 @@ class Worker:
             if active.run.job_id not in kept:
                 log.warning("lease lost before the end", extra=_facts(active.run))
             self._forget(active)
-        if self._state.limited:
-            self.wake()
+        # there is room again, and what has just ended may be due again soon
+        self.wake()
 
     # Leases.
 
@@ -400,7 +398,7 @@ def _log_end(run: Run, outcome: Outcome, seconds: float) -> None:
             log.info("job done", extra={**facts, "note": outcome.note})
         case Unsuccessful():
             log.warning("job failed", extra={**facts, "reason": outcome.reason})
-        case Postponed() | PodAway() | HandedBack():
+        case Postponed() | NotYet() | PodAway() | HandedBack():
             log.info("job put off", extra={**facts, "reason": outcome.reason})
 
 
