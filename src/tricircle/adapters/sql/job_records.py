@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tricircle.adapters.sql.database import AnyRow, Database
 from tricircle.adapters.sql.statements import jobs as statements
 from tricircle.core.conflicts import ended_job, unknown_job
+from tricircle.core.errors import BadInput
 from tricircle.core.jobs import (
     LIVE_STATES,
     JobEvent,
@@ -24,6 +26,8 @@ from tricircle.core.jobs import (
 from tricircle.core.model import PodId
 from tricircle.core.texts import is_storable, require_storable
 from tricircle.interfaces.jobs import JobCount, JobDesk, JobFilter
+
+log = logging.getLogger(__name__)
 
 PURGE_BATCH = 500
 
@@ -41,8 +45,16 @@ class SqlJobRecords:
         texts = (wanted.kind, wanted.pod_id, wanted.project_id, wanted.key)
         if not all(is_storable(text or "") for text in texts):
             return ()
-        statement = statements.list_jobs(self._database.backend, wanted, limit, after)
-        return [read_record(row) for row in await self._database.read(statement)]
+        records: list[JobRecord] = []
+        while len(records) < limit:
+            left = limit - len(records)
+            statement = statements.list_jobs(self._database.backend, wanted, left, after)
+            rows = await self._database.read(statement)
+            records += [record for row in rows if (record := _find_record(row))]
+            if len(rows) < left:
+                break
+            after = (rows[-1].created_at, JobId(rows[-1].id))
+        return records
 
     async def get_job(self, job_id: JobId) -> JobRecord:
         """Return a job with its events, oldest first. Raises NotFound."""
@@ -113,9 +125,19 @@ class SqlJobRecords:
         if not is_storable(job_id):
             raise unknown_job(job_id)
         rows = await self._database.read(statements.find_job(job_id))
-        if not rows:
+        record = _find_record(rows[0]) if rows else None
+        if record is None:
             raise unknown_job(job_id)
-        return read_record(rows[0])
+        return record
+
+
+def _find_record(row: AnyRow) -> JobRecord | None:
+    """Return the job of a row, None for one that another release alone can read."""
+    try:
+        return read_record(row)
+    except BadInput as error:
+        log.warning("job cannot be read", extra={"job": row.id, "reason": str(error)})
+        return None
 
 
 async def _lock(connection: AsyncConnection, job_id: JobId) -> JobState:
