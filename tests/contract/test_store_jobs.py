@@ -470,6 +470,15 @@ async def test_who_runs_what_is_cancelled_cannot_finish_it(stores: Stores) -> No
     assert await states(stores) == ["cancelled"]
 
 
+async def test_what_is_over_is_left_as_it_was_when_it_cannot_be_cancelled(stores: Stores) -> None:
+    (job_id,) = await submit(stores, "s1")
+    await finish(stores, await claim(stores), Succeeded())
+    before = await stores.records.get_job(job_id)
+    with pytest.raises(Conflict, match="done already"):
+        await stores.records.cancel_job(job_id, "operator")
+    assert await stores.records.get_job(job_id) == before
+
+
 async def test_jobs_are_counted_by_kind_pod_and_state(stores: Stores) -> None:
     await submit(stores, "s1", "s2", "s3")
     await stores.desk.submit_jobs(

@@ -371,7 +371,7 @@ def list_events(job_id: JobId) -> Rows:
 
 def lock_job(job_id: JobId) -> Update:
     """Return an update of one job that changes nothing but keeps others from it."""
-    return update(job).where(job.c.id == job_id).values(updated_at=now())
+    return update(job).where(job.c.id == job_id).values(updated_at=job.c.updated_at)
 
 
 def ask_again(job_id: JobId, state: JobState, request_id: str) -> Update:
