@@ -20,20 +20,16 @@ from tricircle.core.errors import (
     BadInput,
     Conflict,
     NotFound,
-    PodDead,
     PodError,
-    PodTimeout,
 )
 from tricircle.core.model import Endpoint, Pod, PodId, Service
-from tricircle.interfaces.cloud import Catalogue, Cloud, PodRequest
+from tricircle.interfaces.cloud import Catalogue, Cloud
 from tricircle.interfaces.store import PodStore
 from tricircle.usecases.fanout import Done, Failed, fan_out
+from tricircle.usecases.version_documents import explain, read_endpoint
 
 log = logging.getLogger(__name__)
 
-_DOCUMENT_HEADERS = ((b"accept", b"application/json"),)
-# Nova and Neutron answer 200 at their roots, Cinder and Glance 300 Multiple Choices.
-_DOCUMENT_STATUSES = frozenset({200, 300})
 # What no two pods may share, else every resource would be listed twice.
 _OWN_SERVICES = (Service.COMPUTE, Service.VOLUME, Service.NETWORK)
 
@@ -133,50 +129,12 @@ class RegionCheck:
         self, cloud: Cloud, pod_id: PodId, service: Service, url: CatalogueUrl
     ) -> Endpoint:
         """Return the endpoint as it will be kept. Raises Conflict with the reason if it cannot."""
-        reasons = []
-        for place in endpoints.list_document_urls(service, url):
-            try:
-                body = await self._read_document(cloud, pod_id, Endpoint(service, place))
-                versions = endpoints.read_version_document(body)
-            except PodError as error:
-                # Its root is on the same host: it would only say the same again.
-                raise Conflict(_explain(error)) from error
-            except BadInput as error:
-                reasons.append(str(error))
-                continue
-            endpoint = endpoints.choose_endpoint(service, url, versions)
-            if endpoint is not None:
-                return endpoint
-            reasons.append("lists no version of the API that can be used")
-        raise Conflict(" and its root ".join(reasons))
-
-    async def _read_document(self, cloud: Cloud, pod_id: PodId, endpoint: Endpoint) -> bytes:
-        """Return the body a service answers at a URL, asked without any token.
-
-        Raises PodError when there is none, BadInput for another status.
-        """
-        request = PodRequest("GET", "/", headers=_DOCUMENT_HEADERS)
-        async with cloud.send(pod_id, endpoint, request, self.timeout_s) as answer:
-            if answer.status not in _DOCUMENT_STATUSES:
-                raise BadInput(f"answered with status {answer.status}")
-            body = b""
-            async for chunk in answer.chunks():
-                body += chunk
-                if len(body) > endpoints.MAX_DOCUMENT_BYTES:
-                    raise BadInput("sent more than a version document")
-            return body
-
-
-def _explain(error: PodError) -> str:
-    """Return why an endpoint did not answer, as words that follow its URL."""
-    detail = f" ({error.__cause__})" if error.__cause__ else ""
-    match error:
-        case PodDead():
-            return f"cannot be reached{detail}"
-        case PodTimeout():
-            return "did not answer in time"
-        case _:
-            return f"did not answer in usable HTTP{detail}"
+        try:
+            return await read_endpoint(cloud, pod_id, service, url, self.timeout_s)
+        except PodError as error:
+            raise Conflict(explain(error)) from error
+        except BadInput as error:
+            raise Conflict(str(error)) from error
 
 
 async def get_pod(store: PodStore, key: str) -> Pod:
