@@ -29,6 +29,7 @@ from tricircle.interfaces.store import (
     RoutingUpkeep,
     ZoneStore,
 )
+from tricircle.interfaces.wishes import Wishes
 
 EAST = PodId("pod-east")
 WEST = PodId("pod-west")
@@ -59,6 +60,8 @@ class Stores(Protocol):
     def queue(self) -> JobQueue: ...
     @property
     def records(self) -> JobRecords: ...
+    @property
+    def wishes(self) -> Wishes: ...
 
 
 COMPUTE = Endpoint(

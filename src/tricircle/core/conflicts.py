@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tricircle.core.errors import Conflict, Duplicate, NotFound, PodInUse
 from tricircle.core.jobs import JobId, JobState
 from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
+from tricircle.core.texts import require_storable
+from tricircle.core.wishes import WORDS, WishKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,17 @@ def unknown_job(job_id: JobId) -> NotFound:
 def ended_job(job_id: JobId, state: JobState) -> Conflict:
     """Return the error for cancelling what has ended already."""
     return Conflict(f"job '{job_id}' is {state} already; only what has not ended can be cancelled")
+
+
+def changed_wish(key: WishKey) -> Conflict:
+    """Return the error for a change of a wish that somebody else has changed meanwhile."""
+    return Conflict(f"{key} changed at the same time; please retry")
+
+
+def require_storable_wish(key: WishKey) -> None:
+    """Raise BadInput unless a wish of this key can be kept."""
+    require_storable(f"the owner of the {WORDS[key.resource]}", key.owner)
+    require_storable(f"the id of the {WORDS[key.resource]}", key.name)
 
 
 def _describe(holdings: Holdings) -> str:

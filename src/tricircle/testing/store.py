@@ -31,6 +31,7 @@ from tricircle.testing.job_store import (
     MemoryJobRecords,
 )
 from tricircle.testing.routing_store import MemoryRoutings, MemoryUpkeep, Now, RoutingTable
+from tricircle.testing.wish_store import MemoryWishes, WishTable
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class Tables:
     positions: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
     nodes: dict[PodId, Node] = field(default_factory=dict)
     jobs: JobTable = field(default_factory=JobTable)
+    wishes: WishTable = field(default_factory=WishTable)
 
     def forget_bindings(self, pod_id: PodId) -> None:
         """Drop the bindings to a pod that is deleted."""
@@ -57,7 +59,7 @@ class Tables:
 
 
 class MemoryStores:
-    """Every Protocol of ``interfaces.store`` and ``.jobs`` by name, like ``SqlStores``."""
+    """Every Protocol of ``interfaces.store``, ``.jobs`` and ``.wishes``, like ``SqlStores``."""
 
     def __init__(self, now: Now | None = None) -> None:
         tables = Tables(now or _wall_time)
@@ -72,6 +74,7 @@ class MemoryStores:
         self.desk = MemoryJobDesk(tables.jobs, tables.now, tables.require_pod)
         self.queue = MemoryJobQueue(tables.jobs, tables.now)
         self.records = MemoryJobRecords(tables.jobs, tables.now, self.desk)
+        self.wishes = MemoryWishes(tables.wishes, self.desk, lambda: sorted(tables.pods))
 
 
 class MemoryPods:
@@ -130,6 +133,7 @@ class MemoryPods:
         self._tables.nodes.pop(pod_id, None)
         self._tables.forget_bindings(pod_id)
         self._tables.jobs.forget_pod(pod_id)
+        self._tables.wishes.forget_pod(pod_id)
 
     def _names(self) -> Iterable[PodName]:
         return [PodName(pod.id, pod.name, pod.region) for pod in self._tables.pods.values()]

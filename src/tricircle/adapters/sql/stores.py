@@ -11,11 +11,12 @@ from tricircle.adapters.sql.pods import SqlPods
 from tricircle.adapters.sql.positions import SqlPositions
 from tricircle.adapters.sql.routings import SqlRoutings
 from tricircle.adapters.sql.upkeep import SqlUpkeep
+from tricircle.adapters.sql.wishes import SqlWishes
 from tricircle.adapters.sql.zones import SqlZones
 
 
 class SqlStores:
-    """Every Protocol of ``interfaces.store`` and ``.jobs`` by name, sharing one ``Database``."""
+    """Every Protocol of ``interfaces.store``, ``.jobs`` and ``.wishes``, on one ``Database``."""
 
     def __init__(self, database: Database) -> None:
         self.pods = SqlPods(database)
@@ -28,3 +29,4 @@ class SqlStores:
         self.desk = SqlJobDesk(database)
         self.queue = SqlJobQueue(database)
         self.records = SqlJobRecords(database, self.desk)
+        self.wishes = SqlWishes(database, self.desk)
