@@ -78,7 +78,7 @@ class Place:
         """Take the pod's endpoints from the catalogue."""
         urls = await self.credential.get_endpoints(self.region)
         endpoints = {}
-        for service in (Service.COMPUTE, Service.VOLUME):
+        for service in (Service.COMPUTE, Service.VOLUME, Service.PLACEMENT):
             url = parse_catalogue_url(service, urls[service]).versioned
             endpoints[service] = Endpoint(service, url)
         self.pod = Pod(self.pod.id, self.region, self.region, endpoints=endpoints)
@@ -145,8 +145,8 @@ async def open_simulated(folder: Path) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def open_lab() -> AsyncIterator[Place]:
-    """Yield a place in the lab, which must be up."""
+async def open_lab(region: str = "pod1") -> AsyncIterator[Place]:
+    """Yield a place in the lab, which must be up; its pods are of two releases."""
     clouds_file = LAB_RUN / "clouds.yaml"
     assert clouds_file.exists(), "the lab is not up; run 'make lab-up'"
     auth = yaml.safe_load(clouds_file.read_text())["clouds"]["top-demo"]["auth"]
@@ -157,7 +157,7 @@ async def open_lab() -> AsyncIterator[Place]:
         "demo": Person(auth["username"], auth["password"], auth["project_name"]),
         "service": Person(service.username, service.password, service.project_name),
     }
-    place = Place(settings, auth["auth_url"], "pod1", people)
+    place = Place(settings, auth["auth_url"], region, people)
     await place.find_pod()
     yield place
     await place.close()

@@ -1,9 +1,10 @@
-"""One pod: a Nova, a Cinder and a Neutron, with its faults and its log."""
+"""One pod: a Nova with its Placement, a Cinder and a Neutron, with its faults and its log."""
 
 from tricircle.testing.cloud.compute import Compute, Placement
 from tricircle.testing.cloud.faults import Faults
 from tricircle.testing.cloud.image import Images
 from tricircle.testing.cloud.network import Network
+from tricircle.testing.cloud.placement import Providers
 from tricircle.testing.cloud.received import RequestLog
 from tricircle.testing.cloud.service import Service, World
 from tricircle.testing.cloud.volume import Volume
@@ -25,8 +26,9 @@ class Pod:
         self.volume = Volume(world, zone, f"{name}-volume1", _VOLUME_MINOR)
         placement = Placement(zone, f"{name}-compute1", minor)
         self.compute = Compute(world, placement, self.network, self.volume, images)
+        self.providers = Providers(world, self.compute)
 
     @property
     def services(self) -> tuple[Service, ...]:
         """All its services."""
-        return (self.compute, self.volume, self.network)
+        return (self.compute, self.volume, self.network, self.providers)

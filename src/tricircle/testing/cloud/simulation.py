@@ -61,11 +61,12 @@ class SimulatedCloud:
     """A Keystone, a Glance, a top Neutron and pods, all in this process.
 
     Everything is below one URL: `/identity`, `/image`, `/top/network`, and
-    for each pod `/<pod>/compute`, `/<pod>/volume`, `/<pod>/network`. Time and
-    ids come from `clock` and `ids`, so that a test can make both certain.
-    The first pod speaks the latest Nova microversions, the others those of an
-    older release, unless `compute_minors` says otherwise by pod name. All
-    pods are in zone `nova` unless `zones` says otherwise.
+    for each pod `/<pod>/compute`, `/<pod>/placement`, `/<pod>/volume`,
+    `/<pod>/network`. Time and ids come from `clock` and `ids`, so that a test
+    can make both certain. The first pod speaks the latest Nova microversions,
+    the others those of an older release, unless `compute_minors` says
+    otherwise by pod name. All pods are in zone `nova` unless `zones` says
+    otherwise.
     """
 
     def __init__(
@@ -209,6 +210,7 @@ _PATHS = {
     "compute": "/compute/v2.1",
     "volumev3": "/volume/v3/$(project_id)s",
     "network": "/network",
+    "placement": "/placement",
 }
 
 

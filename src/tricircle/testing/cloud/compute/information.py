@@ -1,4 +1,4 @@
-"""What Nova tells about itself: zones, limits, quotas, extensions, hypervisors, services."""
+"""What Nova tells about itself: zones, limits, quotas, extensions, services."""
 
 from typing import TYPE_CHECKING
 
@@ -196,15 +196,6 @@ def _list_services(compute: "Compute", request: Request) -> Answer:
     return answer_json({"services": services})
 
 
-def _list_hypervisors(compute: "Compute", request: Request) -> Answer:
-    hosts = [host for hosts in compute.zones.values() for host in hosts]
-    views = [
-        {"id": number, "hypervisor_hostname": host, "state": "up", "status": "enabled"}
-        for number, host in enumerate(hosts, 1)
-    ]
-    return answer_json({"hypervisors": views})
-
-
 def _list_aggregates(compute: "Compute", request: Request) -> Answer:
     now = zulu(compute.now())
     aggregates = [
@@ -277,8 +268,6 @@ ROUTES = (
     ("PUT", _QUOTA, "admin", "os-quota-sets:update", _update_quota),
     ("DELETE", _QUOTA, "admin", "os-quota-sets:delete", _reset_quota),
     ("GET", "/os-services", "admin", "os-services:list", _list_services),
-    ("GET", "/os-hypervisors", "admin", "os-hypervisors:list", _list_hypervisors),
-    ("GET", "/os-hypervisors/detail", "admin", "os-hypervisors:list-detail", _list_hypervisors),
     ("GET", "/os-simple-tenant-usage", "admin", "os-simple-tenant-usage:list", _list_usage),
     ("GET", "/os-simple-tenant-usage/{id}", "read", "os-simple-tenant-usage:show", _show_usage),
     ("GET", "/os-aggregates", "admin", "os-aggregates:index", _list_aggregates),

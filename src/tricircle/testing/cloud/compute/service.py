@@ -13,6 +13,7 @@ from tricircle.testing.cloud.compute import (
     attached,
     details,
     flavors,
+    hypervisors,
     information,
     keypairs,
     server_groups,
@@ -115,8 +116,19 @@ class Compute(Service):
         volume.images = images
         for flavorid, name, vcpus, memory_mb, root_gb in _FLAVORS:
             self.add_flavor(flavorid, name, vcpus, memory_mb, root_gb)
+        self.hypervisors: list[hypervisors.Hypervisor] = []
+        self.add_hypervisor(placement.host)
 
     # For tests.
+
+    def add_hypervisor(self, host: str, **more: Json) -> hypervisors.Hypervisor:
+        """Return a new host that is not offered in any zone. `more` sets any other field."""
+        number = len(self.hypervisors) + 1
+        made = hypervisors.Hypervisor(number, self.ids(), self.ids(), host)
+        for field_name, value in more.items():
+            setattr(made, field_name, value)
+        self.hypervisors.append(made)
+        return made
 
     def add_flavor(
         self, flavorid: str, name: str, vcpus: int = 1, memory_mb: int = 512, root_gb: int = 1
@@ -336,6 +348,7 @@ class Compute(Service):
             *flavors.ROUTES,
             *keypairs.ROUTES,
             *information.ROUTES,
+            *hypervisors.ROUTES,
             *server_groups.ROUTES,
             *actions.ROUTES,
         ):

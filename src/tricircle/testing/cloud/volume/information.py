@@ -124,15 +124,37 @@ def _list_services(cinder: "Cinder", request: Request) -> Answer:
 
 
 def _list_pools(cinder: "Cinder", request: Request) -> Answer:
-    pool: Document = {"name": cinder.host}
-    if request.find("detail") in ("True", "true", "1"):
-        pool["capabilities"] = {
-            "total_capacity_gb": 100_000,
-            "free_capacity_gb": 100_000 - sum(item.size for item in cinder.volumes.values()),
-            "volume_backend_name": "lvm",
-            "storage_protocol": "iSCSI",
-        }
-    return answer_json({"pools": [pool]})
+    detailed = request.find("detail") in ("True", "true", "1")
+    pools = []
+    for name, reported in cinder.pools.items():
+        pool: Document = {"name": name}
+        if detailed:
+            pool["capabilities"] = _capabilities(cinder, name) | reported
+        pools.append(pool)
+    return answer_json({"pools": pools})
+
+
+def _capabilities(cinder: "Cinder", pool: str) -> Document:
+    """Return what the scheduler knows of a pool; the driver's part as the lab's says it."""
+    size = sum(item.size for item in cinder.volumes.values() if item.host == pool)
+    return {
+        "volume_backend_name": pool.partition("#")[2],
+        "vendor_name": "Tricircle",
+        "driver_version": "1.0",
+        "storage_protocol": "iSCSI",
+        "total_capacity_gb": 100_000,
+        "free_capacity_gb": 100_000 - size,
+        "reserved_percentage": 0,
+        "QoS_support": True,
+        "multiattach": True,
+        "thin_provisioning_support": True,
+        "max_over_subscription_ratio": 20,
+        "provisioned_capacity_gb": size,
+        "allocated_capacity_gb": size,
+        "filter_function": None,
+        "goodness_function": None,
+        "timestamp": cinder.clock().strftime("%Y-%m-%dT%H:%M:%S.%f"),
+    }
 
 
 def _empty_list(name: str, since: int) -> Callable[["Cinder", Request], Answer]:

@@ -64,6 +64,8 @@ class Volume(Service):
         self.max_limit = 1000
         self.quotas = {"volumes": -1, "gigabytes": -1}
         self.service_id = self.ids()
+        # What the drivers report of each pool, instead of what the simulation knows.
+        self.pools: dict[str, Document] = {self.host: {}}
         self.images: Images | None = None
         self.volumes: dict[str, records.Volume] = {}
         self.snapshots: dict[str, records.Snapshot] = {}
