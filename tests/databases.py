@@ -11,14 +11,14 @@ import itertools
 from tricircle.adapters.sql import Database
 from tricircle.adapters.sql.schema import sync_schema
 from tricircle.adapters.sql.tables import metadata
-from tricircle.testing.servers import Engine, MariaDb, PostgreSql, Server, running
+from tricircle.testing.servers import MariaDb, PostgreSql, Server, SqlEngine, running
 
-SERVERS: dict[str, Engine] = {"mariadb": MariaDb(), "postgresql": PostgreSql()}
+SERVERS: dict[str, SqlEngine] = {"mariadb": MariaDb(), "postgresql": PostgreSql()}
 _numbers = itertools.count(1)
 
 
 @functools.cache
-def get_server(name: str) -> Server:
+def get_server(name: str) -> Server[SqlEngine]:
     """Return the running server of this test run, ``mariadb`` or ``postgresql``."""
     life = contextlib.ExitStack()
     atexit.register(life.close)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import amqp
 import pytest
 
 from tricircle.testing.servers import (
@@ -20,7 +21,9 @@ from tricircle.testing.servers import (
     Engine,
     MariaDb,
     PostgreSql,
+    RabbitMq,
     ServerError,
+    SqlEngine,
     find_binary,
     running,
 )
@@ -30,14 +33,18 @@ pytestmark = pytest.mark.database
 HOLDER = """
 import sys, time
 from tricircle.testing import servers
-engine = {"mariadb": servers.MariaDb(), "postgresql": servers.PostgreSql()}[sys.argv[1]]
+kinds = [servers.MariaDb(), servers.PostgreSql(), servers.RabbitMq()]
+engine = {kind.name: kind for kind in kinds}[sys.argv[1]]
 with servers.running(engine) as server:
     print(server.process.pid, server.port, server.folder, flush=True)
     time.sleep(300)
 """
 
 
-@pytest.fixture(params=[MariaDb(), PostgreSql()], ids=["mariadb", "postgresql"])
+DATABASES: list[SqlEngine] = [MariaDb(), PostgreSql()]
+
+
+@pytest.fixture(params=[*DATABASES, RabbitMq()], ids=lambda engine: engine.name)
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Each kind of server."""
     chosen: Engine = request.param
@@ -72,7 +79,25 @@ def wait_until_silent(port: int) -> bool:
     return not is_listening(port)
 
 
-def test_a_server_keeps_its_data_over_a_crash_and_is_gone_afterwards(engine: Engine) -> None:
+def processes_in(folder: Path) -> list[str]:
+    """Return the command lines of what runs in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def wait_until_left(folder: Path) -> bool:
+    deadline = time.monotonic() + 10
+    while processes_in(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not processes_in(folder)
+
+
+@pytest.mark.parametrize("engine", DATABASES, ids=lambda engine: engine.name)
+def test_a_database_keeps_its_data_over_a_crash_and_is_gone_afterwards(engine: SqlEngine) -> None:
     with running(engine) as server:
         server.run_sql("CREATE DATABASE kept")
         server.run_sql("CREATE TABLE t (x int)", "kept")
@@ -88,15 +113,35 @@ def test_a_server_keeps_its_data_over_a_crash_and_is_gone_afterwards(engine: Eng
     assert not folder.exists()
 
 
+def test_a_broker_keeps_its_data_over_a_crash_and_is_gone_afterwards() -> None:
+    with running(RabbitMq()) as server:
+        with amqp.Connection(f"{ADDRESS}:{server.port}", confirm_publish=True) as client:
+            quorum = {"x-queue-type": "quorum"}
+            channel = client.channel()
+            channel.queue_declare("kept", durable=True, auto_delete=False, arguments=quorum)
+            channel.basic_publish(amqp.Message("still here"), routing_key="kept")
+        server.crash()
+        assert wait_until_silent(server.port)
+        server.start()
+        with amqp.Connection(f"{ADDRESS}:{server.port}") as client:
+            assert client.channel().basic_get("kept").body == "still here"
+        port, folder = server.port, server.folder
+    assert not is_listening(port)
+    assert not folder.exists()
+    assert wait_until_left(folder)
+
+
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM], ids=str)
 def test_a_server_ends_with_the_process_that_started_it(
     holder: tuple[subprocess.Popen[str], int, Path], ending: signal.Signals
 ) -> None:
-    process, port, _ = holder
+    process, port, folder = holder
     assert is_listening(port)
+    assert processes_in(folder)
     process.send_signal(ending)
     process.wait()
     assert wait_until_silent(port)
+    assert wait_until_left(folder)
 
 
 def test_what_a_killed_process_left_behind_is_removed_by_the_next_one(

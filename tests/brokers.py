@@ -1,0 +1,23 @@
+"""The private RabbitMQ of the tests, started when the first test asks for it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+
+from tricircle.testing.servers import RabbitMq, Server, running
+
+
+@functools.cache
+def get_broker() -> Server[RabbitMq]:
+    """Return the running broker of this test run."""
+    life = contextlib.ExitStack()
+    atexit.register(life.close)
+    return life.enter_context(running(RabbitMq()))
+
+
+def get_transport_url() -> str:
+    """Return the broker's URL, which stays the same when it is started again."""
+    broker = get_broker()
+    return broker.engine.url(broker.port)
