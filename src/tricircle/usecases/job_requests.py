@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tricircle.core.jobs import Job, JobRequest
+from tricircle.core.jobs import Job, JobId, JobRequest
 from tricircle.interfaces.bus import Bell
 from tricircle.interfaces.jobs import JobDesk
 
@@ -18,8 +18,10 @@ class JobRequests:
     def __init__(self, desk: JobDesk, bell: Bell) -> None:
         self._desk, self._bell = desk, bell
 
-    async def submit(self, jobs: Sequence[Job], request_id: str, wait_s: float = 0.0) -> None:
-        """Ask that jobs be done, not before ``wait_s`` from now.
+    async def submit(
+        self, jobs: Sequence[Job], request_id: str, wait_s: float = 0.0
+    ) -> Sequence[JobId]:
+        """Ask that jobs be done, not before ``wait_s`` from now; return them in order.
 
         When this returns they are kept and will be done, whoever dies. Raises NotFound
         for an unknown pod, ServiceUnavailable when the database is away.
@@ -28,3 +30,4 @@ class JobRequests:
         if wait_s <= 0:
             for job_id in ids[:RINGS]:
                 self._bell.ring(job_id, request_id)
+        return ids
