@@ -16,6 +16,7 @@ from tricircle.adapters.cloud.credential import KeystoneCredential, make_credent
 from tricircle.adapters.cloud.health import Rhythm
 from tricircle.adapters.cloud.http import HttpCloud
 from tricircle.adapters.config import load_settings
+from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.errors import BadInput, Conflict, Duplicate, NotFound, PodInUse
 from tricircle.core.model import (
     Endpoint,
@@ -27,6 +28,7 @@ from tricircle.core.model import (
     ZoneName,
     ZonePod,
 )
+from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import (
     Endless,
     Fault,
@@ -42,6 +44,7 @@ from tricircle.testing.cloud import (
 )
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases import pods as usecases
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.pods import NewPod, PodChange, RegionCheck
 
 _CONFIG = """
@@ -54,6 +57,7 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 """
+REQUEST_ID = "req-11111111-1111-1111-1111-111111111111"
 REQUIRED = (Service.COMPUTE, Service.VOLUME, Service.NETWORK)
 
 
@@ -360,6 +364,64 @@ async def test_a_pod_disabled_while_it_is_refreshed_stays_disabled(world: World)
     hanging.release()
 
     assert not (await refreshing).enabled
+
+
+# Jobs of a pod that was added or has changed.
+
+
+class SilentBell:
+    """``interfaces.bus.Bell`` that nobody hears."""
+
+    def ring(self, job_id: str, request_id: str) -> None:
+        """Tell nobody."""
+
+
+async def kinds_waiting(world: World) -> list[str]:
+    """The kinds of all jobs there are, by name."""
+    jobs = await world.stores.records.list_jobs(JobFilter(), 100)
+    return sorted(record.job.kind for record in jobs)
+
+
+async def test_a_new_pod_is_filled_measured_and_probed(world: World) -> None:
+    requests = JobRequests(world.stores.desk, SilentBell())
+
+    await usecases.fill_new_pod(requests, await world.add("pod1"), REQUEST_ID)
+
+    assert await kinds_waiting(world) == ["measure_node", "probe_pod", "sweep_pod"]
+
+
+async def test_a_pod_that_has_changed_is_filled_again(world: World) -> None:
+    requests, pod = JobRequests(world.stores.desk, SilentBell()), await world.add("pod1")
+
+    await usecases.fill_pod(requests, pod, REQUEST_ID)
+    await usecases.fill_pod(requests, pod, REQUEST_ID)
+
+    assert await kinds_waiting(world) == ["sweep_pod"]
+
+
+async def test_a_pod_is_filled_later_when_jobs_cannot_be_asked_for(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = open_database(f"sqlite:///{tmp_path}/nowhere/none.sqlite")
+    requests, pod = JobRequests(SqlStores(away).desk, SilentBell()), await world.add("pod1")
+
+    await usecases.fill_new_pod(requests, pod, REQUEST_ID)
+
+    assert "pod is filled later: jobs could not be asked for" in caplog.text
+    assert await world.names() == ["pod1"]
+    await away.close()
+
+
+async def test_a_pod_that_is_gone_again_is_not_filled(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    requests, pod = JobRequests(world.stores.desk, SilentBell()), await world.add("pod1")
+    await usecases.delete_pod(world.stores.pods, "pod1")
+
+    await usecases.fill_pod(requests, pod, REQUEST_ID)
+
+    assert "jobs could not be asked for" in caplog.text
+    assert await kinds_waiting(world) == []
 
 
 async def test_a_pod_in_use_is_not_deleted(world: World) -> None:

@@ -11,7 +11,10 @@ from fastapi.security import APIKeyHeader
 
 from tricircle.admin.policy import Policy
 from tricircle.core.model import Caller
+from tricircle.interfaces.bus import Bell
+from tricircle.interfaces.jobs import JobRecords
 from tricircle.interfaces.store import NodeStore, PodStore, RoutingStore, RoutingUpkeep, ZoneStore
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.pods import RegionCheck
 from tricircle.usecases.zones import ZoneMap
 
@@ -28,6 +31,9 @@ class Backend:
     routings: RoutingStore
     upkeep: RoutingUpkeep
     nodes: NodeStore
+    records: JobRecords
+    requests: JobRequests
+    bell: Bell
     check: RegionCheck
     policy: Policy
     new_id: Callable[[], str]
@@ -46,7 +52,21 @@ def get_backend(request: Request) -> Backend:
     return backend
 
 
+def get_caller(request: Request) -> Caller:
+    """Return whom the edge has put beside the request."""
+    caller = request.state.caller
+    assert isinstance(caller, Caller)  # noqa: S101 - narrows the type
+    return caller
+
+
+def get_request_id(request: Request) -> str:
+    """Return the id of the request, as the edge has put it there."""
+    return str(request.state.request_id)
+
+
 Uses = Annotated[Backend, Depends(get_backend)]
+Who = Annotated[Caller, Depends(get_caller)]
+RequestId = Annotated[str, Depends(get_request_id)]
 
 _token = APIKeyHeader(
     name="X-Auth-Token", scheme_name="token", description="A Keystone token.", auto_error=False
@@ -62,12 +82,11 @@ class Allowed:
 
     def __call__(
         self,
-        request: Request,
+        caller: Who,
         backend: Uses,
         _token: Annotated[str | None, Security(_token)] = None,
     ) -> None:
         """Check the caller the edge has put there. Raises Forbidden."""
-        caller: Caller = request.state.caller
         backend.policy.require(self.rule, caller)
 
 

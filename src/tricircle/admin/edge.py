@@ -65,7 +65,7 @@ class Edge:
         exchange = _Exchange(send, f"req-{uuid.uuid4()}", time.monotonic())
         set_request_id(exchange.request_id)
         inner = _tidy(scope)
-        inner["state"]["backend"] = self._backend
+        inner["state"] |= {"backend": self._backend, "request_id": exchange.request_id}
         try:
             await self._serve(inner, receive, exchange.send)
         except Exception as error:  # noqa: BLE001 - the request edge

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from tricircle.admin.backend import Allowed, Uses, base_url
+from tricircle.admin.backend import Allowed, Backend, RequestId, Uses, base_url
 from tricircle.admin.paging import link_next, select_pods
 from tricircle.admin.schemas import (
     PodBody,
@@ -37,14 +37,16 @@ async def list_pods(request: Request, uses: Uses, query: Annotated[PodQuery, Que
 @router.post(
     "", summary="Add a pod", status_code=201, dependencies=[Depends(Allowed("pods:create"))]
 )
-async def create_pod(uses: Uses, body: PodCreateBody) -> PodBody:
+async def create_pod(uses: Uses, request_id: RequestId, body: PodCreateBody) -> PodBody:
     """Add the region of a bottom OpenStack as a pod.
 
     Its endpoints are read from Keystone's catalogue and each must answer its
-    version document; else nothing is kept.
+    version document; else nothing is kept. Jobs then give it what every pod is to have.
     """
     new = NewPod(**body.pod.model_dump())
-    return _show(await usecases.add_pod(uses.pods, uses.check, new, uses.new_id))
+    pod = await usecases.add_pod(uses.pods, uses.check, new, uses.new_id)
+    await usecases.fill_new_pod(uses.requests, pod, request_id)
+    return _show(pod)
 
 
 @router.get("/{pod}", summary="Show a pod", dependencies=[Depends(Allowed("pods:show"))])
@@ -54,10 +56,11 @@ async def show_pod(uses: Uses, pod: PodPath) -> PodBody:
 
 
 @router.patch("/{pod}", summary="Change a pod", dependencies=[Depends(Allowed("pods:update"))])
-async def update_pod(uses: Uses, pod: PodPath, body: PodUpdateBody) -> PodBody:
+async def update_pod(
+    uses: Uses, request_id: RequestId, pod: PodPath, body: PodUpdateBody
+) -> PodBody:
     """Change name, description or enabled. What is left out stays as it is."""
-    change = PodChange(**body.pod.model_dump())
-    return _show(await usecases.update_pod(uses.pods, pod, change))
+    return await _change(uses, request_id, pod, PodChange(**body.pod.model_dump()))
 
 
 @router.delete(
@@ -75,28 +78,38 @@ async def delete_pod(uses: Uses, pod: PodPath) -> None:
 @router.post(
     "/{pod}/enable", summary="Enable a pod", dependencies=[Depends(Allowed("pods:update"))]
 )
-async def enable_pod(uses: Uses, pod: PodPath) -> PodBody:
+async def enable_pod(uses: Uses, request_id: RequestId, pod: PodPath) -> PodBody:
     """Let a pod get new resources. May be repeated."""
-    return _show(await usecases.update_pod(uses.pods, pod, PodChange(enabled=True)))
+    return await _change(uses, request_id, pod, PodChange(enabled=True))
 
 
 @router.post(
     "/{pod}/disable", summary="Disable a pod", dependencies=[Depends(Allowed("pods:update"))]
 )
-async def disable_pod(uses: Uses, pod: PodPath) -> PodBody:
+async def disable_pod(uses: Uses, request_id: RequestId, pod: PodPath) -> PodBody:
     """Give a pod no new resources; what it holds stays reachable. May be repeated."""
-    return _show(await usecases.update_pod(uses.pods, pod, PodChange(enabled=False)))
+    return await _change(uses, request_id, pod, PodChange(enabled=False))
 
 
 @router.post(
     "/{pod}/refresh", summary="Check a pod again", dependencies=[Depends(Allowed("pods:refresh"))]
 )
-async def refresh_pod(uses: Uses, pod: PodPath) -> PodBody:
+async def refresh_pod(uses: Uses, request_id: RequestId, pod: PodPath) -> PodBody:
     """Read a pod's endpoints and versions anew, after it was moved or upgraded.
 
     When an endpoint does not answer the pod stays as it was.
     """
-    return _show(await usecases.refresh_pod(uses.pods, uses.check, pod))
+    refreshed = await usecases.refresh_pod(uses.pods, uses.check, pod)
+    await usecases.fill_pod(uses.requests, refreshed, request_id)
+    return _show(refreshed)
+
+
+async def _change(uses: Backend, request_id: str, key: str, change: PodChange) -> PodBody:
+    """Change a pod; one that gets new resources again is given what it lacks."""
+    pod = await usecases.update_pod(uses.pods, key, change)
+    if change.enabled:
+        await usecases.fill_pod(uses.requests, pod, request_id)
+    return _show(pod)
 
 
 def _show(pod: Pod) -> PodBody:

@@ -21,11 +21,14 @@ from tricircle.core.errors import (
     Conflict,
     NotFound,
     PodError,
+    ServiceUnavailable,
 )
+from tricircle.core.jobs import Job, MeasureNode, ProbePod, SweepPod
 from tricircle.core.model import Endpoint, Pod, PodId, Service
 from tricircle.interfaces.cloud import Catalogue, Cloud
 from tricircle.interfaces.store import PodStore
 from tricircle.usecases.fanout import Done, Failed, fan_out
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.version_documents import explain, read_endpoint
 
 log = logging.getLogger(__name__)
@@ -216,6 +219,31 @@ async def refresh_pod(store: PodStore, check: RegionCheck, key: str) -> Pod:
     kept = await store.update_pod(dataclasses.replace(current, endpoints=found))
     log.info("pod refreshed", extra={"pod": kept.name, "pod_id": kept.id})
     return kept
+
+
+async def fill_new_pod(requests: JobRequests, pod: Pod, request_id: str) -> None:
+    """Have a new pod given what every pod is to have, measured and probed."""
+    jobs = (SweepPod(pod.id), MeasureNode(pod.id), ProbePod(pod.id))
+    await _ask_for(requests, pod, jobs, request_id)
+
+
+async def fill_pod(requests: JobRequests, pod: Pod, request_id: str) -> None:
+    """Have a pod given what it lacks of what every pod is to have."""
+    await _ask_for(requests, pod, (SweepPod(pod.id),), request_id)
+
+
+async def _ask_for(requests: JobRequests, pod: Pod, jobs: Sequence[Job], request_id: str) -> None:
+    """Ask for jobs of a pod that is kept already, which only makes them come sooner.
+
+    XJob schedules them for every pod by itself: nothing is lost when this fails.
+    """
+    try:
+        await requests.submit(jobs, request_id)
+    except (ServiceUnavailable, NotFound, Conflict) as error:
+        log.warning(
+            "pod is filled later: jobs could not be asked for",
+            extra={"pod": pod.name, "pod_id": pod.id, "reason": str(error)},
+        )
 
 
 async def delete_pod(store: PodStore, key: str) -> None:

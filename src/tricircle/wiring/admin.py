@@ -29,6 +29,7 @@ from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import Pod
 from tricircle.core.model import Service as PodService
 from tricircle.interfaces.cloud import Cloud
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.pods import RegionCheck
 from tricircle.wiring.serving import Application, Service, read_arguments, serve
 from tricircle.wiring.storage import open_storage
@@ -39,6 +40,13 @@ SERVICE_TYPE = "tricircle"
 
 CHECK_TIMEOUT_S = 10.0
 """Seconds each endpoint of a pod has to answer when the pod is added or refreshed."""
+
+
+class _SilentBell:
+    """``interfaces.bus.Bell`` without a bus: workers find jobs when they look for them."""
+
+    def ring(self, job_id: str, request_id: str) -> None:
+        """Tell nobody."""
 
 
 def main() -> None:
@@ -70,13 +78,16 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
         stack.callback(credential.close)
         tokens = make_tokens(settings, SERVICE_TYPE)
         stack.callback(tokens.close)
-        stores = SqlStores(database)
+        stores, bell = SqlStores(database), _SilentBell()
         backend = Backend(
             pods=stores.pods,
             zones=stores.zones,
             routings=stores.routings,
             upkeep=stores.upkeep,
             nodes=stores.nodes,
+            records=stores.records,
+            requests=JobRequests(stores.desk, bell),
+            bell=bell,
             check=RegionCheck(
                 credential,
                 partial(_open_cloud, settings),
