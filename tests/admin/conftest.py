@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import shutil
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +22,7 @@ import pytest_asyncio
 from tricircle.adapters.config import load_settings
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.adapters.sql.schema import sync_schema
-from tricircle.testing.cloud import SimulatedCloud, serve
+from tricircle.testing.cloud import Reply, SimulatedCloud, serve
 from tricircle.testing.cloud.serving import Application
 from tricircle.wiring.admin import open_admin
 
@@ -43,6 +45,7 @@ project_name = service
 user_domain_id = default
 project_domain_id = default
 """
+_DOMAIN = {"id": "default", "name": "Default"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,29 @@ class Api:
     def token(self, *roles: str, user: str = "someone", project: str = "shop") -> str:
         """Return a token of a user with these roles in a project."""
         return self.cloud.token(user, project, roles)
+
+    async def scoped_token(self, scope: Mapping[str, object], *roles: str) -> str:
+        """Return a token with roles on ``scope``: ``{"system": {"all": True}}``, or a domain.
+
+        The simulated Keystone knows projects only. So this token is one that Keystone is
+        asked about once: then the answer is remembered.
+        """
+        token = f"gAAAAAB{uuid.uuid4().hex * 4}"
+        now = datetime.now(UTC)
+        body = {
+            "methods": ["password"],
+            "user": {"domain": _DOMAIN, "id": "auditor", "name": "auditor"},
+            "audit_ids": [uuid.uuid4().hex[:22]],
+            "issued_at": f"{now:%Y-%m-%dT%H:%M:%S}.000000Z",
+            "expires_at": f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M:%S}.000000Z",
+            "roles": [{"id": f"id-of-{role}", "name": role} for role in roles],
+            **scope,
+        }
+        known = Reply(200, json.dumps({"token": body}).encode())
+        asked = self.cloud.faults.inject(known, "identity", "GET", "/auth/tokens", times=1)
+        assert (await self.call("GET", "/v1/nothing", token=token)).status == 404
+        assert asked.hits == 1
+        return token
 
     @property
     def admin(self) -> str:

@@ -19,6 +19,12 @@ READS = (
     "tricircle:routings:list",
     "tricircle:routings:show",
     "tricircle:nodes:list",
+    "tricircle:jobs:show_all",
+    "tricircle:job_kinds:list",
+)
+PROJECT_READS = (
+    "tricircle:jobs:list",
+    "tricircle:jobs:show",
 )
 WRITES = (
     "tricircle:pods:create",
@@ -28,6 +34,9 @@ WRITES = (
     "tricircle:zones:create",
     "tricircle:zones:update",
     "tricircle:zones:delete",
+    "tricircle:jobs:create",
+    "tricircle:jobs:redo",
+    "tricircle:jobs:cancel",
 )
 
 
@@ -62,12 +71,12 @@ ADMIN = caller("admin", "member", "reader")
 SYSTEM_READER = caller("reader", project=None, system="all")
 
 
-@pytest.mark.parametrize("rule", [*READS, *WRITES])
+@pytest.mark.parametrize("rule", [*READS, *PROJECT_READS, *WRITES])
 def test_an_administrator_may_do_everything(tmp_path: Path, rule: str) -> None:
     enforced(tmp_path).require(rule, ADMIN)
 
 
-@pytest.mark.parametrize("rule", READS)
+@pytest.mark.parametrize("rule", [*READS, *PROJECT_READS])
 def test_a_reader_of_the_system_may_read(tmp_path: Path, rule: str) -> None:
     enforced(tmp_path).require(rule, SYSTEM_READER)
 
@@ -105,6 +114,42 @@ def test_a_reader_of_the_system_may_not_write(tmp_path: Path, rule: str) -> None
 def test_nobody_else_may_do_anything(tmp_path: Path, rule: str, who: Caller) -> None:
     with pytest.raises(Forbidden):
         enforced(tmp_path).require(rule, who)
+
+
+@pytest.mark.parametrize("rule", PROJECT_READS)
+@pytest.mark.parametrize("role", ["member", "reader"])
+def test_who_has_a_role_in_a_project_may_see_its_jobs(tmp_path: Path, rule: str, role: str) -> None:
+    enforced(tmp_path).require(rule, caller(role))
+
+
+@pytest.mark.parametrize("rule", PROJECT_READS)
+@pytest.mark.parametrize(
+    "who",
+    [
+        caller("service"),
+        caller("manager"),
+        caller(),
+        caller("member", "reader", project=None),
+        caller("admin", "member", "reader", project=None, domain="default"),
+        caller("member", project=None, system="all"),
+    ],
+    ids=[
+        "service",
+        "manager",
+        "no role",
+        "no project",
+        "domain admin",
+        "member of the system",
+    ],
+)
+def test_who_has_no_such_role_or_no_project_sees_no_jobs(
+    tmp_path: Path, rule: str, who: Caller
+) -> None:
+    rules = enforced(tmp_path)
+
+    assert not rules.allows(rule, who)
+    with pytest.raises(Forbidden, match=rule):
+        rules.require(rule, who)
 
 
 def test_a_policy_file_changes_a_rule(tmp_path: Path) -> None:
@@ -160,7 +205,7 @@ def test_nobody_gets_in_while_the_policy_file_is_broken(tmp_path: Path) -> None:
 def test_every_rule_says_which_requests_it_is_for() -> None:
     documented = [rule for rule in list_rules() if isinstance(rule, policy.DocumentedRuleDefault)]
 
-    assert {rule.name for rule in documented} == {*READS, *WRITES}
+    assert {rule.name for rule in documented} == {*READS, *PROJECT_READS, *WRITES}
     assert all(rule.operations and rule.description for rule in documented)
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from tricircle.admin import pods, routings, versions, zones
+from tricircle.admin import jobs, pods, routings, versions, zones
 from tricircle.admin.backend import Backend
 from tricircle.admin.edge import Edge
 from tricircle.admin.faults import Fault, answer_fault, report
@@ -23,7 +23,7 @@ from tricircle.core.errors import TricircleError
 from tricircle.interfaces.identity import TokenChecker
 
 _DESCRIPTION = """\
-Pods and the zone map of Tricircle, and where resources are.
+Pods and the zone map of Tricircle, where resources are, and the jobs on them.
 
 Every request below /v1/ takes a Keystone token in X-Auth-Token. Errors have the
 form `{"error": {"code": 404, "title": "Not Found", "message": "..."}}`. Every answer
@@ -65,7 +65,7 @@ def build_api() -> FastAPI:
         status: {"model": ErrorBody, "description": meaning} for status, meaning in _FAULTS.items()
     }
     faults["default"] = {"model": ErrorBody, "description": "Any other error has this form too."}
-    for router in (pods.router, zones.router, routings.router):
+    for router in (pods.router, zones.router, routings.router, jobs.router):
         api.include_router(router, responses=faults)
     _forget_framework_errors(api)
     return api

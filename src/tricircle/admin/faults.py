@@ -71,7 +71,9 @@ def _describe(error: Exception) -> Fault:
 def answer_fault(fault: Fault) -> JSONResponse:
     """Return the fault in Keystone's form."""
     title = HTTPStatus(fault.status).phrase
-    error = {"code": fault.status, "title": title, "message": fault.message}
+    # A client may have sent half of a surrogate pair, which is named but cannot be encoded.
+    message = fault.message.encode("utf-8", "backslashreplace").decode()
+    error = {"code": fault.status, "title": title, "message": message}
     return JSONResponse({"error": error}, fault.status, dict(fault.headers))
 
 

@@ -2,7 +2,8 @@
 
 Pods tell where an operator's endpoints are, so reading them is for operators
 too: an administrator, or a reader whose role is on the system and not on some
-project. An operator may say otherwise in a policy file.
+project. A project's own users see its jobs, and nothing of the cloud in them. An
+operator may say otherwise in a policy file.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 ADMIN = "tricircle:admin"
 READER = "tricircle:admin_or_system_reader"
+PROJECT = "tricircle:project_member_or_reader"
+ANY_READER = "tricircle:any_reader"
+SHOW_ALL_JOBS = "tricircle:jobs:show_all"
 
 # A domain's administrator is refused by scope: the pods belong to no domain.
 _SCOPES = ["system", "project"]
@@ -32,14 +36,24 @@ _BASE_RULES = (
     policy.RuleDefault(
         ADMIN,
         "role:admin and is_admin_project:True",
-        "May change pods and the zone map. is_admin_project is always true unless Keystone "
-        "has an admin project configured.",
+        "May change everything: pods, the zone map, jobs. is_admin_project is always true "
+        "unless Keystone has an admin project configured.",
     ),
     policy.RuleDefault(
         READER,
         f"rule:{ADMIN} or (role:reader and system_scope:all)",
         "May read everything. The reader role of a project is not enough: its holder is a "
         "user of the cloud and has no business with the endpoints of pods.",
+    ),
+    policy.RuleDefault(
+        PROJECT,
+        "(role:member or role:reader) and project_id:%(project_id)s",
+        "May see what belongs to the project of the token.",
+    ),
+    policy.RuleDefault(
+        ANY_READER,
+        f"rule:{READER} or rule:{PROJECT}",
+        "May read what is shown to each as far as it is its own.",
     ),
 )
 
@@ -97,11 +111,29 @@ _RULES = (
         ("GET", "/v1/routings/{kind}/{top_id}"),
     ),
     _rule("nodes:list", READER, "List pods as nodes.", ("GET", "/v1/nodes")),
+    _rule("jobs:list", ANY_READER, "List jobs: those of the own project.", ("GET", "/v1/jobs")),
+    _rule("jobs:show", ANY_READER, "Show a job of the own project.", ("GET", "/v1/jobs/{job}")),
+    _rule(
+        "jobs:show_all",
+        READER,
+        "See the jobs of all projects, and with them pods, workers, errors and who did what. "
+        "Filters by pod, key and another project take it too.",
+        ("GET", "/v1/jobs"),
+        ("GET", "/v1/jobs/{job}"),
+    ),
+    _rule("jobs:create", ADMIN, "Ask for a job, of any project.", ("POST", "/v1/jobs")),
+    _rule("jobs:redo", ADMIN, "Have a job done again.", ("POST", "/v1/jobs/{job}/redo")),
+    _rule("jobs:cancel", ADMIN, "Give a job up.", ("POST", "/v1/jobs/{job}/cancel")),
+    _rule("job_kinds:list", READER, "List the kinds of jobs.", ("GET", "/v1/job-kinds")),
 )
 
 
 class Policy(Protocol):
     """Decides whether a caller may do something."""
+
+    def allows(self, rule: str, caller: Caller) -> bool:
+        """Tell whether ``rule`` allows the caller. Raises ServiceUnavailable."""
+        ...
 
     def require(self, rule: str, caller: Caller) -> None:
         """Return when ``rule`` allows the caller. Raises Forbidden."""
@@ -126,26 +158,38 @@ class EnforcedPolicy:
                 f"the policy file cannot be used: {error}; see etc/policy.yaml.sample"
             ) from error
 
-    def require(self, rule: str, caller: Caller) -> None:
-        """Return when ``rule`` allows the caller. Raises Forbidden, ServiceUnavailable."""
+    def allows(self, rule: str, caller: Caller) -> bool:
+        """Tell whether ``rule`` allows the caller. Raises ServiceUnavailable."""
         try:
-            allowed = self._enforcer.authorize(rule, {}, _credentials_of(caller))
+            return bool(self._enforcer.authorize(rule, _target_of(caller), _credentials_of(caller)))
         except _BAD_FILE as error:
             # It was changed since the program started; nobody gets in until it is good.
             log.error("policy file cannot be used", extra={"reason": str(error)})
             raise ServiceUnavailable(
                 "the policy file cannot be used; an operator must look at the log"
             ) from error
-        if not allowed:
+
+    def require(self, rule: str, caller: Caller) -> None:
+        """Return when ``rule`` allows the caller. Raises Forbidden, ServiceUnavailable."""
+        if not self.allows(rule, caller):
             raise Forbidden(
                 f"policy does not allow {rule} with this token; unless the policy file says "
-                "otherwise it takes the role admin, or to read the role reader on the system"
+                "otherwise it takes the role admin, or to read the role reader on the system, "
+                "or for a project's own jobs a role in the project"
             )
 
 
 def list_rules() -> Sequence[policy.RuleDefault]:
     """Return all rules, for the enforcer and oslopolicy-sample-generator."""
     return (*_BASE_RULES, *_RULES)
+
+
+def _target_of(caller: Caller) -> dict[str, object]:
+    """Return what rules compare with: the caller's own project, for it sees no other one's.
+
+    Without a project nothing is there, lest None be equal to None.
+    """
+    return {} if caller.project_id is None else {"project_id": caller.project_id}
 
 
 def _credentials_of(caller: Caller) -> dict[str, object]:
