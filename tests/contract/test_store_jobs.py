@@ -165,13 +165,10 @@ async def test_a_job_is_given_once(stores: Stores) -> None:
     assert await claim(stores) == ()
 
 
-async def test_a_worker_learns_whether_there_is_more_and_when_the_next_is_due(
-    stores: Stores,
-) -> None:
-    assert await stores.queue.claim_jobs(ask()) == Claimed((), more=False, next_due_s=None)
+async def test_a_worker_learns_when_the_next_job_is_due(stores: Stores) -> None:
+    assert await stores.queue.claim_jobs(ask()) == Claimed((), next_due_s=None)
     await submit(stores, "s1", "s2")
-    assert (await stores.queue.claim_jobs(ask(1))).more
-    await stores.queue.claim_jobs(ask(2))
+    assert len(await claim(stores)) == 2
     await stores.desk.submit_jobs([JobRequest(release("s3"), REQUEST_ID, wait_s=60)])
     waiting = await stores.queue.claim_jobs(ask())
     assert waiting.next_due_s is not None
@@ -184,7 +181,6 @@ async def test_a_pod_gets_no_more_than_it_has_room_for(stores: Stores) -> None:
     claimed = await stores.queue.claim_jobs(ask(4, room=2, rooms={WEST: 1}))
     pods = [pod_of(run.job) for run in claimed.runs]
     assert (pods.count(EAST), pods.count(WEST)) == (2, 1)
-    assert claimed.more
 
 
 async def test_a_pod_without_room_does_not_stand_before_others(stores: Stores) -> None:
@@ -192,6 +188,15 @@ async def test_a_pod_without_room_does_not_stand_before_others(stores: Stores) -
     await submit(stores, "w", pod_id=WEST)
     runs = await claim(stores, ask(2, rooms={EAST: 0}))
     assert [run.job for run in runs] == [release("w", WEST)]
+
+
+async def test_many_jobs_that_cannot_begin_do_not_hide_one_that_can(stores: Stores) -> None:
+    await submit(stores, *(f"e{n}" for n in range(30)), pod_id=EAST)
+    await submit(stores, "w1", "w2", pod_id=WEST)
+    await stores.desk.submit_jobs([JobRequest(Purge(), REQUEST_ID)])
+    claimed = await claim(stores, ask(2, room=1, rooms={EAST: 0}))
+    assert {run.job for run in claimed} < {release("w1", WEST), release("w2", WEST), Purge()}
+    assert len(claimed) == 2
 
 
 async def test_kinds_that_a_worker_does_not_know_are_left_to_others(stores: Stores) -> None:

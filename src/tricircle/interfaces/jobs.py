@@ -60,14 +60,13 @@ class ClaimAsk:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a worker was given.
+    """What a worker was given. When that is something, there may be more.
 
-    ``more`` tells that there may be more for it now; ``next_due_s`` in how many
-    seconds the next waiting job may begin, None when none is known.
+    ``next_due_s`` is in how many seconds the next waiting job may begin, None when
+    none is known.
     """
 
     runs: Sequence[Run]
-    more: bool
     next_due_s: float | None
 
 

@@ -185,15 +185,15 @@ class MemoryJobQueue:
             and pod_of(record.job) not in closed
         ]
         waiting.sort(key=lambda record: record.due_at)
-        due = [record for record in waiting if record.due_at <= now][: ask.limit]
+        due = [record for record in waiting if record.due_at <= now]
         if not due:
             waits_s += [(record.due_at - now).total_seconds() for record in waiting[:1]]
-            return Claimed((), more=False, next_due_s=min(waits_s, default=None))
+            return Claimed((), next_due_s=min(waits_s, default=None))
         pods = [(record.id, pod_of(record.job)) for record in due]
         taken = set(take_within_rooms(pods, rooms, ask.room))
-        runs = [self._begin(record, ask) for record in due if record.id in taken]
-        more = len(due) == ask.limit or len(taken) < len(due)
-        return Claimed(runs, more=more and bool(runs), next_due_s=None)
+        begun = [record for record in due if record.id in taken][: ask.limit]
+        runs = [self._begin(record, ask) for record in begun]
+        return Claimed(runs, next_due_s=None)
 
     def _begin(self, record: JobRecord, ask: ClaimAsk) -> Run:
         now = self._now()

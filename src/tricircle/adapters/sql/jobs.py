@@ -15,7 +15,7 @@ from tricircle.adapters.sql.database import AnyRow, Database
 from tricircle.adapters.sql.job_records import read_record
 from tricircle.adapters.sql.statements import jobs as statements
 from tricircle.adapters.sql.statements.inserts import insert_missing, insert_or_replace
-from tricircle.adapters.sql.statements.pods import find_pods
+from tricircle.adapters.sql.statements.pods import find_pods, list_pod_ids
 from tricircle.adapters.sql.tables import job, pod_pause
 from tricircle.core.conflicts import unknown_pod
 from tricircle.core.errors import BadInput, Conflict, NotFound
@@ -47,6 +47,11 @@ from tricircle.interfaces.jobs import ClaimAsk, Claimed
 
 BATCH = 200
 """Jobs that one transaction handles."""
+
+CANDIDATES = 4
+"""So many times the jobs that a worker wants are looked at, for it and its rivals."""
+
+PODS_IN_A_READ = 50
 
 T = TypeVar("T")
 
@@ -149,18 +154,29 @@ class SqlJobQueue:
         self._database = database
 
     async def claim_jobs(self, ask: ClaimAsk) -> Claimed:
-        """Give the worker jobs that are due, oldest first, under a lease of its own."""
-        rooms, resumed_s = await self._read_rooms(ask)
-        closed = [pod_id for pod_id, room in rooms.items() if room <= 0]
-        due = await self._database.read(statements.find_next_due(ask.kinds, closed))
-        waits_s = [_seconds(row.due_at, row.now) for row in due] + resumed_s
-        if not due or waits_s[0] > 0:
-            return Claimed((), more=False, next_due_s=min(waits_s, default=None))
+        """Give the worker jobs that are due, oldest first, under a lease of its own.
 
-        async def work(connection: AsyncConnection) -> Claimed:
-            return await self._claim(connection, ask, rooms, closed)
+        Candidates are read without any lock, more than are wanted, so that several
+        workers find some each; then those that nobody else has locked are taken.
+        """
+        rooms, waits_s = await self._read_rooms(ask)
+        wanted = ask.limit * CANDIDATES
+        rows = await self._database.read(statements.list_candidates(ask.kinds, wanted))
+        due = [row for row in rows if row.due_at <= row.now]
+        waits_s += [_seconds(row.due_at, row.now) for row in rows[len(due) : len(due) + 1]]
+        candidates = _choose(due, rooms, ask)
+        if len(due) == wanted and len(candidates) < ask.limit:
+            # what cannot begin stands before what can
+            candidates = await self._choose_by_pod(rooms, ask)
+        if not candidates:
+            return Claimed((), next_due_s=min(waits_s, default=None))
 
-        return await self._database.transact(work)
+        async def work(connection: AsyncConnection) -> Sequence[Run]:
+            return await self._claim(connection, ask, candidates)
+
+        runs = await self._database.transact(work)
+        # others have been faster: there may be more
+        return Claimed(runs, next_due_s=None if runs else 0.0)
 
     async def _read_rooms(self, ask: ClaimAsk) -> tuple[dict[PodId, int], list[float]]:
         """Return what each pod has room for, and in how many seconds pauses of pods end."""
@@ -176,36 +192,41 @@ class SqlJobQueue:
                 rooms[pod_id] = max(0, 1 - under_way)
         return rooms, resumed_s
 
+    async def _choose_by_pod(self, rooms: Mapping[PodId, int], ask: ClaimAsk) -> Sequence[JobId]:
+        """Return candidates out of the oldest jobs of every pod that has room."""
+        open_pods: list[tuple[PodId | None, int]] = [(None, ask.limit)]
+        for row in await self._database.read(list_pod_ids()):
+            room = rooms.get(PodId(row.id), ask.room)
+            if room > 0:
+                open_pods.append((PodId(row.id), min(room, ask.limit)))
+        found: list[AnyRow] = []
+        for some in _batches(open_pods, PODS_IN_A_READ):
+            found += await self._database.read(statements.list_candidates_of(ask.kinds, some))
+        return _choose(sorted(found, key=lambda row: row.due_at), rooms, ask)
+
     async def _claim(
-        self,
-        connection: AsyncConnection,
-        ask: ClaimAsk,
-        rooms: Mapping[PodId, int],
-        closed: Collection[PodId],
-    ) -> Claimed:
+        self, connection: AsyncConnection, ask: ClaimAsk, candidates: Collection[JobId]
+    ) -> Sequence[Run]:
         if self._database.backend == "sqlite":
             await connection.execute(statements.take_write_lock())
-        rows = (await connection.execute(statements.list_due(ask, closed))).all()
-        pods = [(JobId(row.id), None if row.pod_id is None else PodId(row.pod_id)) for row in rows]
-        taken = set(take_within_rooms(pods, rooms, ask.room))
+        rows = (await connection.execute(statements.lock_waiting(candidates, ask.limit))).all()
         runs: list[Run] = []
-        events = []
         for row in rows:
-            if row.id not in taken:
-                continue
             try:
-                run = _read_run(row, ask.token)
+                runs.append(_read_run(row, ask.token))
             except BadInput as error:
                 await _set_aside(connection, JobId(row.id), ask.worker, str(error))
-                continue
-            runs.append(run)
-            if not run.job.quiet:
-                events.append(_event(run.job_id, JobState.RUNNING, ask.worker, ""))
         if runs:
             await connection.execute(statements.begin_runs([run.job_id for run in runs], ask))
-            await _tell(connection, events)
-        more = len(rows) == ask.limit or len(taken) < len(rows)
-        return Claimed(runs, more=more and bool(runs), next_due_s=None)
+            await _tell(
+                connection,
+                [
+                    _event(run.job_id, JobState.RUNNING, ask.worker, "")
+                    for run in runs
+                    if not run.job.quiet
+                ],
+            )
+        return runs
 
     async def renew_leases(
         self, tokens: Collection[LeaseToken], lease_s: float
@@ -361,9 +382,15 @@ def _require_storable(requests: Iterable[JobRequest]) -> None:
         require_storable("the id of the request", request.request_id)
 
 
-def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    for start in range(0, len(items), BATCH):
-        yield items[start : start + BATCH]
+def _choose(rows: Iterable[AnyRow], rooms: Mapping[PodId, int], ask: ClaimAsk) -> list[JobId]:
+    """Return the jobs of which any may begin, as their pods have room for all of them."""
+    pods = [(JobId(row.id), None if row.pod_id is None else PodId(row.pod_id)) for row in rows]
+    return take_within_rooms(pods, rooms, ask.room)
+
+
+def _batches(items: Sequence[T], size: int = BATCH) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _seconds(until: datetime, now: datetime) -> float:

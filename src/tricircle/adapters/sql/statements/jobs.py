@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Delete,
     Insert,
     Select,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    union_all,
     update,
 )
 
@@ -174,14 +176,36 @@ def list_pauses() -> Rows:
     return select(pod_pause.c.pod_id, pod_pause.c.until, now().label("now"))
 
 
-def find_next_due(kinds: Collection[str], closed: Collection[PodId]) -> Rows:
-    """Return a read of when the first waiting job that may be taken is due, and of now."""
+def list_candidates(kinds: Collection[str], limit: int) -> Rows:
+    """Return a read of the jobs that wait, in the order in which they are due, and of now."""
     return (
-        select(job.c.due_at, now().label("now"))
-        .where(*_may_be_taken(kinds, closed))
+        select(job.c.id, job.c.pod_id, job.c.due_at, now().label("now"))
+        .where(job.c.state == _NEW, job.c.kind.in_(sorted(kinds)))
         .order_by(job.c.due_at)
-        .limit(1)
+        .limit(limit)
     )
+
+
+def list_candidates_of(
+    kinds: Collection[str], rooms: Sequence[tuple[PodId | None, int]]
+) -> CompoundSelect[*tuple[object, ...]]:
+    """Return a read of the first jobs of each of these pods that are due, and of now.
+
+    One short read of an index for each: what waits for other pods costs nothing.
+    """
+    parts = []
+    for pod_id, room in rooms:
+        of_pod = job.c.pod_id.is_(None) if pod_id is None else job.c.pod_id == pod_id
+        part = (
+            select(job.c.id, job.c.pod_id, job.c.due_at, now().label("now"))
+            .where(of_pod, job.c.state == _NEW, job.c.due_at <= now())
+            .where(job.c.kind.in_(sorted(kinds)))
+            .order_by(job.c.due_at)
+            .limit(room)
+            .subquery()
+        )
+        parts.append(select(part))
+    return union_all(*parts)
 
 
 def take_write_lock() -> Update:
@@ -189,26 +213,19 @@ def take_write_lock() -> Update:
     return update(job).where(false()).values(worker="")
 
 
-def list_due(ask: ClaimAsk, closed: Collection[PodId]) -> Rows:
-    """Return a read of jobs that are due, oldest first, which locks them.
+def lock_waiting(ids: Collection[JobId], limit: int) -> Rows:
+    """Return a read that locks those of these jobs that still wait, oldest first.
 
     What another worker is about to claim is passed over (SQLite: the whole file is
     locked already, and ignores the clause).
     """
     return (
-        select(*COLUMNS, job.c.pod_id)
-        .where(*_may_be_taken(ask.kinds, closed), job.c.due_at <= now())
+        select(*COLUMNS)
+        .where(job.c.id.in_(ids), job.c.state == _NEW)
         .order_by(job.c.due_at)
-        .limit(ask.limit)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
-
-
-def _may_be_taken(kinds: Collection[str], closed: Collection[PodId]) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [job.c.state == _NEW, job.c.kind.in_(sorted(kinds))]
-    if closed:
-        conditions.append(or_(job.c.pod_id.is_(None), job.c.pod_id.not_in(sorted(closed))))
-    return conditions
 
 
 def begin_runs(ids: Collection[JobId], ask: ClaimAsk) -> Update:

@@ -8,9 +8,10 @@ from sqlalchemy import Delete, Insert, Select, Update, delete, func, insert, or_
 
 from tricircle.adapters.sql.columns import now
 from tricircle.adapters.sql.tables import pod, pod_endpoint, routing, zone_pod
-from tricircle.core.model import Endpoint, Pod, PodId, Service
+from tricircle.core.model import REPLICATED_KINDS, Endpoint, Pod, PodId, Service
 
 _SERVICES = [service.value for service in Service]
+_REPLICAS = [kind.value for kind in REPLICATED_KINDS]
 
 
 def list_pods(pod_id: PodId | None = None) -> Select[*tuple[object, ...]]:
@@ -39,6 +40,11 @@ def find_rivals(wanted: Pod) -> Select[str, str, str]:
 def find_pods(pod_ids: Sequence[PodId]) -> Select[str]:
     """Return a read of the ids of those of these pods that are there."""
     return select(pod.c.id).where(pod.c.id.in_(pod_ids))
+
+
+def list_pod_ids() -> Select[str]:
+    """Return a read of the ids of all pods."""
+    return select(pod.c.id).order_by(pod.c.id)
 
 
 def add_pod(new: Pod) -> Insert:
@@ -71,6 +77,11 @@ def delete_pod(pod_id: PodId) -> Delete:
     return delete(pod).where(pod.c.id == pod_id)
 
 
+def forget_replicas_of(pod_id: PodId) -> Delete:
+    """Return the delete of the routings into a pod of what all pods have alike."""
+    return delete(routing).where(routing.c.pod_id == pod_id, routing.c.kind.in_(_REPLICAS))
+
+
 def add_endpoints(pod_id: PodId, endpoints: Sequence[Endpoint]) -> Insert:
     """Return the insert of at least one endpoint."""
     return insert(pod_endpoint).values(
@@ -98,8 +109,8 @@ def list_zones_of(pod_id: PodId) -> Select[str]:
 
 
 def count_routings_of(pod_id: PodId) -> Select[str, int]:
-    """Return a count of the routings into a pod by kind, ordered by kind."""
+    """Return a count of the routings into a pod, replicas left out, by kind and ordered by it."""
     counted = select(routing.c.kind, func.count().label("routings")).where(
-        routing.c.pod_id == pod_id
+        routing.c.pod_id == pod_id, routing.c.kind.not_in(_REPLICAS)
     )
     return counted.group_by(routing.c.kind).order_by(routing.c.kind)
