@@ -13,6 +13,7 @@ from tricircle.core.endpoints import (
     list_document_urls,
     parse_catalogue_url,
     read_version_document,
+    renew_versions,
 )
 from tricircle.core.errors import BadInput
 from tricircle.core.model import Endpoint, Service, Version, VersionRange
@@ -272,3 +273,34 @@ def test_a_service_without_a_usable_version_has_no_endpoint(
     service: Service, listed: ApiVersion
 ) -> None:
     assert choose_endpoint(service, CatalogueUrl("http://h"), [listed]) is None
+
+
+def nova(url: str = "http://h/v2.1", minor: int = 90) -> Endpoint:
+    return Endpoint(Service.COMPUTE, url, VersionRange(Version(2, 1), Version(2, minor)))
+
+
+@pytest.mark.parametrize(
+    ("kept", "found", "expected"),
+    [
+        (nova(), nova(minor=104), nova(minor=104)),
+        (nova(), nova(), nova()),
+        # changed since it was asked, in either way
+        (nova(minor=95), nova(minor=104), nova(minor=95)),
+        (nova("http://other/v2.1"), nova(minor=104), nova("http://other/v2.1")),
+        # served elsewhere now: that is for the operator to say
+        (nova(), nova("http://h/v2.2", minor=104), nova()),
+    ],
+)
+def test_versions_are_renewed_of_endpoints_that_are_as_they_were_asked(
+    kept: Endpoint, found: Endpoint, expected: Endpoint
+) -> None:
+    asked = {Service.COMPUTE: nova()}
+    renewed = renew_versions({Service.COMPUTE: kept}, asked, {Service.COMPUTE: found})
+    assert renewed == {Service.COMPUTE: expected}
+
+
+def test_a_service_that_was_not_found_or_not_asked_stays() -> None:
+    network = Endpoint(Service.NETWORK, "http://h/network")
+    kept = {Service.COMPUTE: nova(), Service.NETWORK: network}
+    found = {Service.VOLUME: Endpoint(Service.VOLUME, "http://h/v3")}
+    assert renew_versions(kept, {Service.COMPUTE: nova()}, found) == kept

@@ -259,7 +259,7 @@ async def test_what_is_no_answer_is_the_pods_fault_and_changes_nothing(
 ) -> None:
     before = await measure(east)
     east.simulated.faults.inject(fault, service=service)
-    with pytest.raises(PodMisbehaved, match="pod.*east"):
+    with pytest.raises(PodMisbehaved, match=r"pod.*east"):
         await measure(east)
     (kept,) = await east.stores.nodes.list_nodes()
     assert replace(kept, measured_at=None) == before

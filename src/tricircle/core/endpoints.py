@@ -9,7 +9,7 @@ the links of a version document often are not.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -219,3 +219,24 @@ def choose_endpoint(
 
 def _rank(version: ApiVersion) -> Version:
     return version.versions.maximum if version.versions else Version(version.major, 0)
+
+
+def renew_versions(
+    kept: Mapping[Service, Endpoint],
+    asked: Mapping[Service, Endpoint],
+    found: Mapping[Service, Endpoint],
+) -> Mapping[Service, Endpoint]:
+    """Return ``kept`` with the versions ``found`` when its endpoints were ``asked``.
+
+    Only of endpoints that are as they were when they were asked, and that are still
+    found where they are: what somebody else has changed meanwhile stays, and where a
+    service is remains the operator's to say.
+    """
+    return {
+        service: found[service]
+        if asked.get(service) == endpoint
+        and service in found
+        and found[service].url == endpoint.url
+        else endpoint
+        for service, endpoint in kept.items()
+    }
