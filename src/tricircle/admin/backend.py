@@ -11,7 +11,6 @@ from fastapi.security import APIKeyHeader
 
 from tricircle.admin.policy import Policy
 from tricircle.core.model import Caller
-from tricircle.interfaces.bus import Bell
 from tricircle.interfaces.jobs import JobRecords
 from tricircle.interfaces.store import NodeStore, PodStore, RoutingStore, RoutingUpkeep, ZoneStore
 from tricircle.usecases.job_requests import JobRequests
@@ -33,7 +32,6 @@ class Backend:
     nodes: NodeStore
     records: JobRecords
     requests: JobRequests
-    bell: Bell
     check: RegionCheck
     policy: Policy
     new_id: Callable[[], str]

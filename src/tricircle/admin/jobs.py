@@ -133,8 +133,7 @@ async def redo_job(
     anew: the answer is the job that does it.
     """
     known = await _get_job(uses, sight, job)
-    again = await uses.records.redo_job(known.id, caller.user_id, request_id)
-    uses.bell.ring(again.id, request_id)
+    again = await uses.requests.redo(uses.records, known.id, caller.user_id, request_id)
     log.info("job to be done again", extra={"job": again.id, "kind": again.job.kind})
     return sight.show(again)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tricircle.core.jobs import Job, JobId, JobRequest
+from tricircle.core.jobs import Job, JobId, JobRecord, JobRequest
 from tricircle.interfaces.bus import Bell
-from tricircle.interfaces.jobs import JobDesk
+from tricircle.interfaces.jobs import JobDesk, JobRecords
 
 RINGS = 4
 """For many jobs at once a few workers are told; who takes one looks for more."""
@@ -31,3 +31,14 @@ class JobRequests:
             for job_id in ids[:RINGS]:
                 self._bell.ring(job_id, request_id)
         return ids
+
+    async def redo(
+        self, records: JobRecords, job_id: JobId, who: str, request_id: str
+    ) -> JobRecord:
+        """Have a job done again, now and with all its attempts; return the job that does it.
+
+        Raises NotFound.
+        """
+        again = await records.redo_job(job_id, who, request_id)
+        self._bell.ring(again.id, request_id)
+        return again

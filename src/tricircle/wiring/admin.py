@@ -78,7 +78,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
         stack.callback(credential.close)
         tokens = make_tokens(settings, SERVICE_TYPE)
         stack.callback(tokens.close)
-        stores, bell = SqlStores(database), _SilentBell()
+        stores = SqlStores(database)
         backend = Backend(
             pods=stores.pods,
             zones=stores.zones,
@@ -86,8 +86,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
             upkeep=stores.upkeep,
             nodes=stores.nodes,
             records=stores.records,
-            requests=JobRequests(stores.desk, bell),
-            bell=bell,
+            requests=JobRequests(stores.desk, _SilentBell()),
             check=RegionCheck(
                 credential,
                 partial(_open_cloud, settings),
