@@ -20,7 +20,7 @@ from tests.contract.samples import (
     make_routing,
 )
 from tricircle.core.errors import BadInput, Duplicate, NotFound, PodInUse
-from tricircle.core.model import BottomId, Kind, Node, PodId, Service, ZoneName, ZonePod
+from tricircle.core.model import BottomId, Kind, Node, PodId, Service, TopId, ZoneName, ZonePod
 
 LONGEST = "ß漢🦀" * 85  # 255 characters, one of them outside the basic plane
 
@@ -172,6 +172,24 @@ async def test_each_thing_alone_keeps_a_pod(stores: Stores) -> None:
     await stores.routings.keep_routings([make_routing("s1", EAST, "s1", Kind.SERVER)])
     with pytest.raises(PodInUse, match=r"holds 1 server routing\(s\);"):
         await stores.pods.delete_pod(EAST)
+
+
+async def test_replicas_keep_no_pod_and_go_with_it(stores: Stores) -> None:
+    await add_two_pods(stores)
+    types = [
+        make_routing("t1", EAST, "t1", Kind.VOLUME_TYPE),
+        make_routing("t1", WEST, "t2", Kind.VOLUME_TYPE),
+    ]
+    server = make_routing("s1", EAST, "s1", Kind.SERVER)
+    await stores.routings.keep_routings([*types, server])
+    with pytest.raises(PodInUse, match=r"holds 1 server routing\(s\);"):
+        await stores.pods.delete_pod(EAST)
+    assert len(await stores.routings.find_routings(Kind.VOLUME_TYPE, TopId("t1"))) == 2
+
+    await stores.routings.forget_routing(Kind.SERVER, server.top_id, EAST)
+    await stores.pods.delete_pod(EAST)
+    (left,) = await stores.routings.find_routings(Kind.VOLUME_TYPE, TopId("t1"))
+    assert left.pod_id == WEST
 
 
 async def test_projects_are_bound_no_more_to_a_pod_that_is_deleted(stores: Stores) -> None:

@@ -52,6 +52,10 @@ class Kind(enum.StrEnum):
     FLOATING_IP = "floating_ip"
 
 
+REPLICATED_KINDS = frozenset({Kind.VOLUME_TYPE})
+"""What every pod has alike, with an id of its own: it keeps no pod from being deleted."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
     """A microversion, e.g. ``Version(2, 104)``; ``str()`` gives ``2.104``."""

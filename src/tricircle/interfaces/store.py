@@ -46,7 +46,7 @@ class PodStore(Protocol):
         ...
 
     async def delete_pod(self, pod_id: PodId) -> None:
-        """Delete a pod that holds nothing; projects bound to it are bound no more.
+        """Delete a pod that holds nothing but replicas; projects bound to it are bound no more.
 
         Raises NotFound; PodInUse while zone map or routings name it.
         """

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from tricircle.core.conflicts import taken_bottom
 from tricircle.core.model import (
+    REPLICATED_KINDS,
     BottomId,
     Kind,
     Origin,
@@ -87,6 +88,12 @@ class RoutingTable:
         self.leases.pop(key, None)
         if routing.bottom_id is not None:
             del self._by_bottom[kind, pod_id, routing.bottom_id]
+
+    def forget_replicas_of(self, pod_id: PodId) -> None:
+        """Delete the routings into a pod of what all pods have alike."""
+        for routing in self.list_all():
+            if routing.pod_id == pod_id and routing.kind in REPLICATED_KINDS:
+                self.remove(key_of(routing))
 
 
 class MemoryRoutings:

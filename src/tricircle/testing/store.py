@@ -22,7 +22,7 @@ from tricircle.core.conflicts import (
     unknown_pod,
     unknown_zone_pod,
 )
-from tricircle.core.model import Node, Pod, PodId, ProjectId, ZoneName, ZonePod
+from tricircle.core.model import REPLICATED_KINDS, Node, Pod, PodId, ProjectId, ZoneName, ZonePod
 from tricircle.core.texts import require_storable
 from tricircle.testing.job_store import (
     JobTable,
@@ -123,13 +123,14 @@ class MemoryPods:
         return kept
 
     async def delete_pod(self, pod_id: PodId) -> None:
-        """Delete a pod that holds nothing. Raises NotFound, PodInUse."""
+        """Delete a pod that holds nothing but replicas. Raises NotFound, PodInUse."""
         self._tables.require_pod(pod_id)
         holdings = self._holdings(pod_id)
         if holdings.zones or holdings.routings:
             pod = self._tables.pods[pod_id]
             raise pod_in_use(PodName(pod.id, pod.name, pod.region), holdings)
         del self._tables.pods[pod_id]
+        self._tables.routings.forget_replicas_of(pod_id)
         self._tables.nodes.pop(pod_id, None)
         self._tables.forget_bindings(pod_id)
         self._tables.jobs.forget_pod(pod_id)
@@ -140,7 +141,11 @@ class MemoryPods:
 
     def _holdings(self, pod_id: PodId) -> Holdings:
         kept = self._tables.routings.list_all()
-        kinds = [routing.kind for routing in kept if routing.pod_id == pod_id]
+        kinds = [
+            routing.kind
+            for routing in kept
+            if routing.pod_id == pod_id and routing.kind not in REPLICATED_KINDS
+        ]
         return Holdings(
             zones=tuple(sorted(zone for zone, pod in self._tables.zones if pod == pod_id)),
             routings={kind: len(list(same)) for kind, same in itertools.groupby(kinds)},

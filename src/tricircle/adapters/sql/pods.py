@@ -76,11 +76,16 @@ class SqlPods:
         return await self.get_pod(pod.id)
 
     async def delete_pod(self, pod_id: PodId) -> None:
-        """Delete a pod that holds nothing. Raises NotFound, PodInUse."""
+        """Delete a pod that holds nothing but replicas. Raises NotFound, PodInUse."""
         if not is_storable(pod_id):
             raise unknown_pod(pod_id)
+
+        async def work(connection: AsyncConnection) -> int:
+            await connection.execute(statements.forget_replicas_of(pod_id))
+            return (await connection.execute(statements.delete_pod(pod_id))).rowcount
+
         try:
-            deleted = await self._database.write(statements.delete_pod(pod_id))
+            deleted = await self._database.transact(work)
         except IntegrityError:
             pod = await self.get_pod(pod_id)
             name = PodName(pod.id, pod.name, pod.region)
