@@ -50,6 +50,10 @@ class PodInUse(Conflict):
     """The pod still holds resources or serves zones: 409."""
 
 
+class StillInUse(Conflict):
+    """What is to be removed is in use; it can be removed once it is not: 409."""
+
+
 class Gone(TricircleError):
     """The service itself has removed this API: 410."""
 

@@ -16,6 +16,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 STANDARD_HEADER = b"openstack-api-version"
 NOVA_HEADER = b"x-openstack-nova-api-version"
+_LOWEST = Version(2, 1)
+"""What every Nova speaks."""
 _FORMAT = re.compile(r"^([1-9]\d*)\.([1-9]\d*|0)$")
 
 
@@ -96,6 +98,14 @@ def common_range(ranges: Iterable[VersionRange], default: VersionRange) -> Versi
     minimum = max(one.minimum for one in known)
     maximum = min(one.maximum for one in known)
     return VersionRange(minimum, max(minimum, maximum))
+
+
+def pick_version(served: VersionRange | None, wanted: Iterable[Version]) -> Version:
+    """Return the first version wanted that is served, else the lowest one."""
+    if served is None:
+        return _LOWEST
+    fit = (one for one in wanted if served.minimum <= one <= served.maximum)
+    return next(fit, served.minimum)
 
 
 def _last_for_service(value: str, service: str) -> str | None:

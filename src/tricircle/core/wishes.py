@@ -81,8 +81,8 @@ class Wish:
 class WishPod:
     """That a pod was made to be as a generation of a wish says, and its own id of the thing.
 
-    Generation 0 is written before the pod is first asked to make it: whatever is found
-    there later is ours.
+    The id is None when the pod is known not to have it. It is '' from before the pod is
+    first asked to make it, at generation 0: whatever is found there later is ours.
     """
 
     generation: int
@@ -94,6 +94,11 @@ def key_of(job: Replicate) -> WishKey | None:
     if job.resource not in set(Replica):
         return None
     return WishKey(Replica(job.resource), job.owner, job.name)
+
+
+def is_made(known: WishPod | None) -> bool:
+    """Tell whether what a pod has is the top's: made by it, or taken over."""
+    return known is not None and known.bottom_id is not None
 
 
 def is_behind(wish: Wish, known: WishPod | None) -> bool:
