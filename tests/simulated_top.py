@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulated_worker import open_worker
 from tricircle.adapters.config import Settings, load_settings
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.adapters.sql.schema import sync_schema
@@ -78,6 +79,7 @@ async def open_top(
         pods = await _register(settings, url, cloud, zones or {})
         compute = await stack.enter_async_context(open_compute(settings))
         volume = await stack.enter_async_context(open_volume(settings))
+        await stack.enter_async_context(open_worker(settings))
         yield Top(
             cloud,
             settings,

@@ -11,7 +11,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from tricircle.core.errors import PodDead, PodTimeout
+from tricircle.core.errors import PodDead, PodTimeout, TricircleError
+from tricircle.core.jobs import (
+    JOB_CLASSES,
+    DeleteStrayPort,
+    Ending,
+    Errand,
+    Job,
+    JobState,
+    LeaseToken,
+    Outcome,
+    ReleasePort,
+    ReleaseServer,
+    RepairPort,
+    RepairTwin,
+    RetryRules,
+    SweepTwins,
+)
 from tricircle.core.model import (
     Caller,
     Endpoint,
@@ -24,15 +40,20 @@ from tricircle.core.model import (
     Version,
 )
 from tricircle.interfaces.cloud import Headers, PodRequest
+from tricircle.interfaces.jobs import ClaimAsk, JobFilter
 from tricircle.testing.cloud import CountedIds, SetClock, SimulatedCloud
 from tricircle.testing.cloud.simulation import ConnectionClosed
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.boot import Placed, ServerNetworks
 from tricircle.usecases.ensure import Patience, TwinMaker
+from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
-from tricircle.usecases.release import Release
-from tricircle.usecases.sweep import Sweep, SweepReport, SweepSources
+from tricircle.usecases.release import Release, ReleaseJobs
+from tricircle.usecases.repair import Repair, RepairOptions
+from tricircle.usecases.sweep import Sweep, SweepReport, TwinFinder, sweep_here
+from tricircle.xjob.worker import explain
 
 ROOT = "http://cloud"
 LATEST = Version(2, 100)
@@ -195,6 +216,16 @@ class QuickClock:
         await asyncio.sleep(0)
 
 
+class Bell:
+    """``interfaces.bus.Bell``: nobody listens, and it is written down."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def ring(self, job_id: str, request_id: str) -> None:
+        self.rung.append(job_id)
+
+
 class FixedCredential:
     """The service's token."""
 
@@ -237,11 +268,18 @@ class World:
             lambda pod_id: {pod.id: pod for pod in self.pods.values()}.get(pod_id),
         )
         patience = Patience(lease_s=LEASE_S, wait_s=15.0)
-        self.networks = ServerNetworks(neutrons, stores, self.clock, self.ids, patience)
+        self.bell = Bell()
+        self.requests = JobRequests(Mortal(self.stores.desk, self.life), self.bell)
+        self.networks = ServerNetworks(
+            neutrons, stores, Leftovers(self.requests), self.clock, self.ids, patience
+        )
         self.release = Release(neutrons, stores)
+        self.release_jobs = ReleaseJobs(self.release, stores.find_pod)
         maker = TwinMaker(stores.routings, self.clock, self.ids, patience)
-        sources = SweepSources(self.wall, self.ids, lambda pod_id, zone: zone)
-        self.sweeper = Sweep(neutrons, stores, self.release, maker, sources)
+        options = RepairOptions(lambda pod_id, zone: zone)
+        self.repair = Repair(neutrons, stores, self.release, maker, options)
+        self.finder = TwinFinder(neutrons, stores, self.wall)
+        self.sweeper = Sweep(self.finder, self.requests)
 
     def caller(self, project: str = "demo", *roles: str) -> Caller:
         """Return a caller of a project, a member unless said otherwise."""
@@ -356,10 +394,62 @@ class World:
         """Delete a server in its pod, as Nova does once it is told."""
         await self.call(pod, "DELETE", f"/servers/{server_id}")
 
-    async def sweep(self, older_than_s: float = 900.0) -> SweepReport:
-        """Let time pass until everything is old, then sweep."""
+    def grow_old(self, older_than_s: float = UNDER_WAY_S) -> None:
+        """Let time pass until nothing that is there can be under way."""
         self.wall.now += timedelta(seconds=older_than_s + 60)
-        return await self.sweeper.run(older_than_s)
+
+    async def sweep(self) -> SweepReport:
+        """Let time pass until everything is old, then sweep in this process."""
+        self.grow_old()
+        return await self.sweep_now()
+
+    async def sweep_now(self) -> SweepReport:
+        """Sweep in this process what is old already."""
+        return await sweep_here(self.finder, self.repair, UNDER_WAY_S, "req-sweep")
+
+    async def sweep_by_jobs(self) -> None:
+        """Let time pass until everything is old, then sweep and do all jobs, as workers do."""
+        self.grow_old()
+        await self.carry_out(SweepTwins())
+        await self.work()
+
+    async def jobs(self) -> list[Job]:
+        """Return the jobs that wait, in the order of their kinds and fields."""
+        found = await self.stores.records.list_jobs(JobFilter(state=JobState.NEW), 1000)
+        return sorted((record.job for record in found), key=repr)
+
+    async def carry_out(self, job: Job, attempt: int = 1) -> Outcome:
+        """Return the outcome of a job's run, as a worker calls for it."""
+        errand = Errand("req-job", attempt)
+        match job:
+            case ReleaseServer():
+                return await self.release_jobs.release_server(job, errand)
+            case ReleasePort():
+                return await self.release_jobs.release_port(job, errand)
+            case RepairPort() | RepairTwin() | DeleteStrayPort():
+                return await self.repair.run(job, errand)
+            case SweepTwins():
+                return await self.sweeper.run(job, errand)
+            case _:
+                raise AssertionError(f"nobody carries out {job.kind}")
+
+    async def work(self) -> dict[Job, Outcome]:
+        """Carry out what is due, as a worker does, until nothing is; return the last outcomes."""
+        outcomes: dict[Job, Outcome] = {}
+        await self.stores.queue.recover_jobs(RetryRules())
+        while runs := (await self.stores.queue.claim_jobs(self._ask())).runs:
+            for run in runs:
+                try:
+                    outcome = await self.carry_out(run.job, run.attempt)
+                except TricircleError as error:
+                    outcome = explain(error, run.job, lambda pod_id: False)
+                await self.stores.queue.finish_runs([Ending(run, outcome, RetryRules(), 1.0)])
+                outcomes[run.job] = outcome
+        return outcomes
+
+    def _ask(self) -> ClaimAsk:
+        token = LeaseToken(f"worker/{self.ids()}")
+        return ClaimAsk("worker", token, 50, 60.0, [each.kind for each in JOB_CLASSES], 50)
 
 
 def _pod(name: str) -> Pod:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
-from tricircle.adapters.clock import SystemClock
-from tricircle.core.errors import ServiceUnavailable
 from tricircle.usecases.background import Background
 
 
@@ -41,20 +38,3 @@ async def test_what_is_too_much_is_left_to_the_sweep(caplog: pytest.LogCaptureFi
     await background.close()
     assert begun == ["first"]
     assert "left to the sweep" in caplog.text
-
-
-async def test_repeated_work_goes_on_after_a_failure(caplog: pytest.LogCaptureFixture) -> None:
-    background, enough = Background(), asyncio.Event()
-    times = []
-
-    async def work() -> None:
-        times.append(1)
-        if len(times) == 1:
-            raise ServiceUnavailable("database away")
-        enough.set()
-
-    with caplog.at_level(logging.WARNING):
-        background.repeat("test", work, 0.001, SystemClock())
-        await asyncio.wait_for(enough.wait(), 5)
-    await background.close()
-    assert "left for next time" in caplog.text

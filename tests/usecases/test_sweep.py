@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.usecases.networks_world import LATEST, Died, World
-from tricircle.core.errors import PodTimeout
+from tricircle.core.errors import PodDead, PodTimeout
+from tricircle.core.jobs import Succeeded, SweepTwins, pod_of
 from tricircle.core.model import Kind, TopId
 from tricircle.usecases.sweep import SweepReport
 
@@ -18,9 +19,19 @@ LEASES_OVER_S = 60.0
 MANY_STEPS = 200
 
 
+Sweeping = Callable[[World], Awaitable[object]]
+
+
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture(params=[World.sweep, World.sweep_by_jobs], ids=["here", "by jobs"])
+def sweep(request: pytest.FixtureRequest) -> Sweeping:
+    """How a sweep is done: all in one process, or by job workers."""
+    sweeping: Sweeping = request.param
+    return sweeping
 
 
 async def servers(world: World, pod: str = "pod1") -> set[str]:
@@ -108,9 +119,9 @@ def booting(kind: str) -> Callable[[], Awaitable[tuple[World, Callable[[], Await
 
 
 @pytest.mark.parametrize("kind", ["new network", "known network", "port"])
-async def test_a_boot_killed_at_any_step_is_repaired_by_a_sweep(kind: str) -> None:
+async def test_a_boot_killed_at_any_step_is_repaired_by_a_sweep(kind: str, sweep: Sweeping) -> None:
     async def then(world: World) -> None:
-        await world.sweep()
+        await sweep(world)
         await check(world)
         report = await world.sweep()
         assert report == SweepReport()
@@ -119,23 +130,27 @@ async def test_a_boot_killed_at_any_step_is_repaired_by_a_sweep(kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", ["new network", "known network"])
-async def test_after_a_boot_killed_at_any_step_the_next_one_works(kind: str) -> None:
+async def test_after_a_boot_killed_at_any_step_the_next_one_works(
+    kind: str, sweep: Sweeping
+) -> None:
     async def then(world: World) -> None:
         world.wall.advance(LEASES_OVER_S)
         (network,) = await world.items("top", "networks")
         server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
         assert server_id
         await check_twins(world, "pod1")
-        await world.sweep()
+        await sweep(world)
         await check(world)
         assert server_id in await servers(world)
 
     assert await every_step(booting(kind), then) >= 8
 
 
-async def test_after_a_boot_with_a_port_killed_at_any_step_the_port_is_usable() -> None:
+async def test_after_a_boot_with_a_port_killed_at_any_step_the_port_is_usable(
+    sweep: Sweeping,
+) -> None:
     async def then(world: World) -> None:
-        await world.sweep()
+        await sweep(world)
         (port,) = await world.ports("top")
         if not port["device_id"]:
             server_id, _ = await world.boot({"networks": [{"port": port["id"]}]})
@@ -146,7 +161,9 @@ async def test_after_a_boot_with_a_port_killed_at_any_step_the_port_is_usable() 
 
 
 @pytest.mark.parametrize("kind", ["known network", "port"])
-async def test_a_release_killed_at_any_step_is_completed_by_a_sweep(kind: str) -> None:
+async def test_a_release_killed_at_any_step_is_completed_by_a_sweep(
+    kind: str, sweep: Sweeping
+) -> None:
     async def prepare() -> tuple[World, Callable[[], Awaitable[Any]]]:
         world, boot = await booting(kind)()
         server_id, _ = await boot()
@@ -156,14 +173,16 @@ async def test_a_release_killed_at_any_step_is_completed_by_a_sweep(kind: str) -
         )
 
     async def then(world: World) -> None:
-        await world.sweep()
+        await sweep(world)
         await check(world)
 
     assert await every_step(prepare, then) >= 4
 
 
 @pytest.mark.parametrize("kind", ["new network", "known network", "port"])
-async def test_an_undo_killed_at_any_step_is_completed_by_a_sweep(kind: str) -> None:
+async def test_an_undo_killed_at_any_step_is_completed_by_a_sweep(
+    kind: str, sweep: Sweeping
+) -> None:
     async def prepare() -> tuple[World, Callable[[], Awaitable[Any]]]:
         world, _ = await booting(kind)()
         (network,) = await world.items("top", "networks")
@@ -174,22 +193,22 @@ async def test_an_undo_killed_at_any_step_is_completed_by_a_sweep(kind: str) -> 
         return world, lambda: world.networks.undo(placed)
 
     async def then(world: World) -> None:
-        await world.sweep()
+        await sweep(world)
         await check(world)
 
     assert await every_step(prepare, then) >= 3
 
 
-async def test_a_sweep_killed_at_any_step_is_completed_by_the_next() -> None:
+async def test_a_sweep_killed_at_any_step_is_completed_by_the_next(sweep: Sweeping) -> None:
     async def prepare() -> tuple[World, Callable[[], Awaitable[Any]]]:
         world, boot = await booting("known network")()
         await cut_short(world, 9, True, boot)
         server_id, _ = await boot()
         await world.delete_server(server_id)
-        return world, world.sweep
+        return world, lambda: sweep(world)
 
     async def then(world: World) -> None:
-        await world.sweep()
+        await sweep(world)
         await check(world)
 
     assert await every_step(prepare, then) >= 4
@@ -198,7 +217,7 @@ async def test_a_sweep_killed_at_any_step_is_completed_by_the_next() -> None:
 # Answers that are lost, which is not the same: the process lives on.
 
 
-async def test_any_single_lost_answer_leaves_what_a_sweep_repairs() -> None:
+async def test_any_single_lost_answer_leaves_what_a_sweep_repairs(sweep: Sweeping) -> None:
     for number in range(40):
         world, boot = await booting("new network")()
         world.cloud.sent.clear()
@@ -208,7 +227,7 @@ async def test_any_single_lost_answer_leaves_what_a_sweep_repairs() -> None:
         if len(world.cloud.sent) <= number:
             return
         world.cloud.lost = frozenset()
-        await world.sweep()
+        await sweep(world)
         await check(world)
     raise AssertionError("a boot never ends")
 
@@ -231,7 +250,7 @@ async def test_a_boot_under_way_is_left_alone(world: World) -> None:
     network = await world.add_network()
     resolved = await resolve(world, {"networks": [{"uuid": network["id"]}]})
     await world.networks.place(resolved, world.pods["pod1"])
-    assert await world.sweeper.run(900.0) == SweepReport()
+    assert await world.sweep_now() == SweepReport()
     assert len(await world.ports("pod1")) == 1
 
 
@@ -298,12 +317,99 @@ async def test_what_a_dead_pod_kept_of_a_port_goes_and_the_port_stays(world: Wor
     await check(world, "pod2")
 
 
+async def test_a_gateway_that_dies_after_the_pod_took_a_deletion_is_made_up_for(
+    world: World, sweep: Sweeping
+) -> None:
+    network = await world.add_network()
+    server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+    await world.delete_server(server_id)
+    assert await world.jobs() == []
+    await sweep(world)
+    await check(world)
+    assert await world.ports("top") == []
+
+
+async def test_a_gateway_that_dies_after_the_pod_took_a_detachment_is_made_up_for(
+    world: World, sweep: Sweeping
+) -> None:
+    network = await world.add_network()
+    server_id, placed = await world.boot({"networks": [{"uuid": network["id"]}]})
+    port_id = TopId(placed.resolved.ports[0].port.id)
+    await world.release.mark_detaching(port_id, TopId(server_id), world.pods["pod1"])
+    await world.call("pod1", "DELETE", f"/servers/{server_id}/os-interface/{placed.port_ids[0]}")
+    await sweep(world)
+    await check(world)
+    assert await world.ports("top") == []
+    assert server_id in await servers(world)
+
+
+# What is found, and asked for.
+
+
+async def test_nothing_is_asked_for_when_all_is_well(world: World) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    await world.boot({"networks": [{"uuid": network["id"]}, {"port": port["id"]}]})
+    await world.boot({"networks": [{"uuid": network["id"]}]}, "pod2")
+    await world.add_port(network["id"])
+    world.grow_old()
+    assert await world.carry_out(SweepTwins()) == Succeeded("all is well")
+    assert await world.jobs() == []
+
+
+async def test_a_port_that_its_living_server_lacks_in_the_pod_is_not_asked_for_again_and_again(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    await world.boot({"networks": [{"uuid": network["id"]}]})
+    (bottom,) = await world.ports("pod1")
+    await world.call("pod1", "DELETE", f"/ports/{bottom['id']}")
+    world.grow_old()
+    assert await world.carry_out(SweepTwins()) == Succeeded("all is well")
+
+
+async def test_each_thing_found_is_one_job_however_many_look(world: World) -> None:
+    network = await world.add_network()
+    for _ in range(2):
+        server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
+        await world.delete_server(server_id)
+    world.grow_old()
+    outcomes = await asyncio.gather(*(world.carry_out(SweepTwins()) for _ in range(3)))
+    assert outcomes == [Succeeded("queued 2 repair_port")] * 3
+    assert [job.kind for job in await world.jobs()] == ["repair_port"] * 2
+    await world.work()
+    await check(world)
+
+
+async def test_a_pod_that_does_not_answer_keeps_nothing_else_from_being_found(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    for pod in ("pod1", "pod2"):
+        server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]}, pod)
+        await world.delete_server(server_id, pod)
+    world.sim.pod("pod1").faults.down()
+    world.grow_old()
+    outcome = await world.carry_out(SweepTwins())
+    assert outcome == Succeeded("queued 1 repair_port; not looked at everywhere (1), see the log")
+    assert [pod_of(job) for job in await world.jobs()] == ["pod2"]
+
+
+async def test_without_the_neutron_of_the_top_the_sweep_fails_as_a_whole(world: World) -> None:
+    network = await world.add_network()
+    await world.boot({"networks": [{"uuid": network["id"]}]})
+    world.sim.faults.down()
+    world.grow_old()
+    with pytest.raises(PodDead):
+        await world.carry_out(SweepTwins())
+
+
 async def test_two_sweeps_at_once_do_no_harm(world: World) -> None:
     network = await world.add_network()
     server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
     await world.delete_server(server_id)
-    world.wall.advance(1000)
-    await asyncio.gather(world.sweeper.run(900.0), world.sweeper.run(900.0))
+    world.grow_old()
+    await asyncio.gather(world.sweep_now(), world.sweep_now())
     await check(world)
     assert await world.ports("top") == []
 

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Coroutine
-
-from tricircle.core.errors import TricircleError
-from tricircle.interfaces.clock import Clock
+from collections.abc import Coroutine
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +29,6 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def repeat(
-        self, what: str, work: Callable[[], Awaitable[object]], interval_s: float, clock: Clock
-    ) -> None:
-        """Do ``work`` every ``interval_s``, a fifth more or less so that processes spread out."""
-        self.start(_repeat(what, work, interval_s, clock))
-
     async def close(self) -> None:
         """End all work; what is unfinished is left to the sweep."""
         for task in self._tasks:
@@ -50,14 +40,3 @@ class Background:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", exc_info=task.exception())
-
-
-async def _repeat(
-    what: str, work: Callable[[], Awaitable[object]], interval_s: float, clock: Clock
-) -> None:
-    while True:
-        await clock.sleep(interval_s * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
-        try:
-            await work()
-        except TricircleError as error:
-            log.warning("left for next time", extra={"work": what, "reason": str(error)})

@@ -5,20 +5,22 @@
     finish   the server is known: the ports are its own
     withdraw the pod said no and another one is asked: twins of the ports go, the rest stays
     undo     nobody took the server: what was made for it goes
-    abandon  nobody knows: all stays where the sweep finds it
+    abandon  nobody knows: a job looks when the pod must be done
 
-Between ``resolve`` and ``finish`` any process may die at any line: see ``usecases.sweep``.
+What cannot be completed is handed to job workers. Between ``resolve`` and ``finish`` any
+process may die at any line, before it could ask for anything: see ``usecases.sweep``.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 
 from tricircle.core.bodies import read_value, set_value
 from tricircle.core.errors import NotBuiltYet, TricircleError
+from tricircle.core.jobs import DeleteStrayPort, RepairPort
 from tricircle.core.model import (
     BottomId,
     Caller,
@@ -43,6 +45,7 @@ from tricircle.core.network.objects import Port, SecurityGroup
 from tricircle.core.network.refusals import Form
 from tricircle.interfaces.clock import Clock
 from tricircle.usecases.ensure import Patience, TwinMaker
+from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.ports import TopPort
 from tricircle.usecases.networking.server_ports import (
@@ -105,11 +108,13 @@ class ServerNetworks:
         self,
         neutrons: Neutrons,
         stores: TwinStores,
+        leftovers: Leftovers,
         clock: Clock,
         new_id: Callable[[], str],
         patience: Patience | None = None,
     ) -> None:
         self._neutrons, self._stores, self._new_id = neutrons, stores, new_id
+        self._leftovers = leftovers
         maker = TwinMaker(stores.routings, clock, new_id, patience)
         self._ports = ServerPorts(neutrons, stores, maker, clock)
 
@@ -168,10 +173,10 @@ class ServerNetworks:
     async def keep_owner(self, placed: Placed, server_id: TopId) -> None:
         """Write down whose the ports are, so that they are released with the server.
 
-        Never raises: what fails is left to the sweep.
+        Never raises: what fails is left to a job.
         """
         mark = self._stores.upkeep.mark_routing
-        await carry_out(
+        kept = await carry_out(
             "port without its server in the database",
             {
                 port_id: partial(
@@ -180,26 +185,30 @@ class ServerNetworks:
                 for port_id in (TopId(one.port.id) for one in placed.resolved.ports)
             },
         )
+        await self._repair_later(placed.resolved, placed.pod, kept)
 
     async def show_owner(self, placed: Placed, server_id: TopId, zone: str) -> None:
         """Show at the top which server has the ports. Never raises, as ``keep_owner``.
 
         May run after the caller has got the answer: Nova too gives a server its ports later.
         """
-        await carry_out(
+        shown = await carry_out(
             "port not yet given to its server at the top",
             {
                 one.port.id: partial(self._show_owner, placed, one, server_id, zone)
                 for one in placed.resolved.ports
             },
         )
+        jobs = _repairs(placed.resolved, placed.pod, shown)
+        await self._leftovers.hand_over(jobs, placed.resolved.request_id)
 
     async def withdraw(self, placed: Placed) -> None:
         """Remove the twins of the ports from a pod that said no; ``resolved`` stays usable.
 
-        Never raises: what fails is left to the sweep.
+        Never raises: what fails is left to a job, which waits until the boot must be over.
         """
-        await self._ports.take_away(placed.resolved.wanted, placed.pod)
+        gone = await self._ports.take_away(placed.resolved.wanted, placed.pod)
+        await self._repair_later(placed.resolved, placed.pod, gone)
 
     async def undo(self, outcome: Resolved | Placed) -> None:
         """Remove what was made for a server that nobody took. Never raises, as ``withdraw``.
@@ -208,25 +217,33 @@ class ServerNetworks:
         """
         resolved = outcome.resolved if isinstance(outcome, Placed) else outcome
         gone = await self._ports.take_away(resolved.wanted, None)
+        left = [one for one in resolved.ports if one.port.id not in gone]
+        await carry_out(
+            "port not yet marked as going",
+            {one.port.id: partial(self._release_soon, resolved, one) for one in left},
+        )
         top = self._neutrons.top(resolved.request_id)
         made = [
-            one.port.id
+            one.port
             for one in resolved.ports
             if one.origin is Origin.GATEWAY and one.port.id in gone
         ]
-        await carry_out(
-            "port not yet deleted", {one: partial(top.delete, Port, one) for one in made}
+        deleted = await carry_out(
+            "port not yet deleted", {port.id: partial(top.delete, Port, port.id) for port in made}
         )
+        strays = [port for port in made if port.id not in deleted]
+        await self._delete_soon(strays, resolved.request_id)
 
     async def abandon(self, placed: Placed) -> None:
-        """Leave everything to the sweep: whether the pod took the server is unknown."""
+        """Leave everything to a job: whether the pod took the server is unknown."""
         log.warning(
-            "outcome of a boot unknown, its ports are left to the sweep",
+            "outcome of a boot unknown, its ports are looked at later",
             extra={
                 "pod": placed.pod.name,
                 "ports": [one.port.id for one in placed.resolved.ports],
             },
         )
+        await self._repair_later(placed.resolved, placed.pod, set())
 
     async def to_bottom(
         self, kind: Kind, top_ids: Sequence[str], pod: Pod
@@ -266,7 +283,35 @@ class ServerNetworks:
             self._new_id(),
             self._neutrons.top_as(caller, request_id),
             self._neutrons.top(request_id),
+            partial(self._delete_soon, request_id=request_id),
         )
+
+    async def _release_soon(self, resolved: Resolved, one: TopPort) -> None:
+        """Have a port released that certainly no server gets, as soon as its pod allows.
+
+        Where the making of the twin may be under way in the pod, that is waited for.
+        """
+        rows = await self._stores.routings.find_routings(Kind.PORT, TopId(one.port.id))
+        for row in rows:
+            if row.owner_id is not None:
+                continue
+            job = RepairPort(row.pod_id, row.top_id, row.project_id)
+            if row.state is RoutingState.CREATING:
+                await self._leftovers.hand_over_later([job], resolved.request_id)
+                continue
+            await self._stores.upkeep.mark_routing(
+                Kind.PORT, row.top_id, row.pod_id, RoutingState.DELETING, None
+            )
+            await self._leftovers.hand_over([job], resolved.request_id)
+
+    async def _repair_later(self, resolved: Resolved, pod: Pod, done: Set[str]) -> None:
+        """Have those ports looked at that are not done, when no boot is at work on them."""
+        jobs = _repairs(resolved, pod, done)
+        await self._leftovers.hand_over_later(jobs, resolved.request_id)
+
+    async def _delete_soon(self, strays: Sequence[Port], request_id: str) -> None:
+        jobs = [DeleteStrayPort(TopId(port.id), ProjectId(port.project_id)) for port in strays]
+        await self._leftovers.hand_over(jobs, request_id)
 
     async def _show_owner(self, placed: Placed, one: TopPort, server_id: TopId, zone: str) -> None:
         top = self._neutrons.top(placed.resolved.request_id)
@@ -276,3 +321,11 @@ class ServerNetworks:
         if shown is not None and not any(row.pod_id == placed.pod.id for row in rows):
             # The server is gone already and has released the port before it was shown.
             await top.update(Port, one.port.id, {"device_id": "", "device_owner": ""})
+
+
+def _repairs(resolved: Resolved, pod: Pod, done: Set[str]) -> list[RepairPort]:
+    return [
+        RepairPort(pod.id, TopId(one.port.id), ProjectId(one.port.project_id))
+        for one in resolved.ports
+        if one.port.id not in done
+    ]

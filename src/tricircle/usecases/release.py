@@ -7,14 +7,24 @@ use it: an address must not be given to someone else before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tricircle.core.errors import NeutronRefused
+from tricircle.core.jobs import (
+    Errand,
+    NotYet,
+    Outcome,
+    Postponed,
+    ReleasePort,
+    ReleaseServer,
+    Succeeded,
+)
 from tricircle.core.model import (
     Kind,
     Origin,
     Pod,
+    PodId,
     Routing,
     RoutingState,
     TopId,
@@ -28,6 +38,14 @@ from tricircle.usecases.networking.together import all_of
 
 _PRECONDITION_FAILED = 412
 _ATTEMPTS = 3
+
+PATIENT_ATTEMPTS = 8
+"""Looks at a server that is not gone yet before it is left to the sweep.
+
+With pauses that double from a second these are one to two minutes.
+"""
+
+_UNKNOWN_POD_S = 60.0
 
 
 class Release:
@@ -58,19 +76,34 @@ class Release:
 
         What is known of the port says from now on that it is to go. Raises PodError.
         """
-        stores = self._stores
-        for routing in await stores.routings.find_routings(Kind.PORT, port_id):
-            if routing.pod_id != pod.id or routing.owner_id != server_id:
-                continue
-            await stores.upkeep.mark_routing(
-                Kind.PORT, port_id, pod.id, RoutingState.DELETING, server_id
-            )
-            if await self.is_bound(routing, pod, request_id):
-                return False
-            await self.release_ports([routing], pod, request_id)
+        routing = await self._mark(port_id, server_id, pod, RoutingState.DELETING)
+        if routing is None:
+            return True
+        if await self._is_bound(routing, pod, request_id):
+            return False
+        await self.release_ports([routing], pod, request_id)
         return True
 
-    async def is_bound(self, routing: Routing, pod: Pod, request_id: str) -> bool:
+    async def mark_detaching(self, port_id: TopId, server_id: TopId, pod: Pod) -> None:
+        """Write down that a server's port is to go as soon as the server has let it go."""
+        await self._mark(port_id, server_id, pod, RoutingState.DELETING)
+
+    async def mark_attached(self, port_id: TopId, server_id: TopId, pod: Pod) -> None:
+        """Take ``mark_detaching`` back."""
+        await self._mark(port_id, server_id, pod, RoutingState.ACTIVE)
+
+    async def _mark(
+        self, port_id: TopId, server_id: TopId, pod: Pod, state: RoutingState
+    ) -> Routing | None:
+        """Set the state of what is known of a server's port in a pod; return what it was."""
+        for routing in await self._stores.routings.find_routings(Kind.PORT, port_id):
+            if routing.pod_id == pod.id and routing.owner_id == server_id:
+                mark = self._stores.upkeep.mark_routing
+                await mark(Kind.PORT, port_id, pod.id, state, server_id)
+                return routing
+        return None
+
+    async def _is_bound(self, routing: Routing, pod: Pod, request_id: str) -> bool:
         """Tell whether a server of the pod has the port now."""
         bottom = self._neutrons.pod(pod, request_id)
         bottom_id = routing.bottom_id or await find_routed(bottom, routing)
@@ -97,6 +130,43 @@ class Release:
         """Tell whether the port has a twin in another pod as well: then it is in use there."""
         rows = await self._stores.routings.find_routings(Kind.PORT, routing.top_id)
         return any(row.pod_id != routing.pod_id for row in rows)
+
+
+class ReleaseJobs:
+    """Carries out jobs that release ports; see ``core.jobs``."""
+
+    def __init__(self, release: Release, find_pod: Callable[[PodId], Pod | None]) -> None:
+        self._release, self._find_pod = release, find_pod
+
+    async def release_server(self, job: ReleaseServer, errand: Errand) -> Outcome:
+        """Release the ports of a server once it is gone. Raises PodError."""
+        pod = self._find_pod(job.pod_id)
+        if pod is None:
+            return unknown_pod(job.pod_id)
+        if await self._release.release_server(job.server_id, pod, errand.request_id):
+            return Succeeded()
+        return _wait_or_leave("the pod still has the server", errand)
+
+    async def release_port(self, job: ReleasePort, errand: Errand) -> Outcome:
+        """Release a port once its server has let it go. Raises PodError."""
+        pod = self._find_pod(job.pod_id)
+        if pod is None:
+            return unknown_pod(job.pod_id)
+        if await self._release.release_port(job.port_id, job.server_id, pod, errand.request_id):
+            return Succeeded()
+        return _wait_or_leave("the server still has the port", errand)
+
+
+def _wait_or_leave(reason: str, errand: Errand) -> Outcome:
+    """Return the outcome while Nova is not done: it may never be, and that is no failure."""
+    if errand.attempt < PATIENT_ATTEMPTS:
+        return NotYet(reason)
+    return Succeeded(f"{reason}; the sweep releases what it leaves when it goes")
+
+
+def unknown_pod(pod_id: PodId) -> Postponed:
+    """Return the outcome for a pod that was just added; the jobs of a deleted one go with it."""
+    return Postponed(f"pod {pod_id} is not known here yet", _UNKNOWN_POD_S)
 
 
 async def _set_free(top: Neutron, routing: Routing) -> None:

@@ -1,14 +1,13 @@
-"""Repairing what boots, attachments and deletions left half done.
+"""Finding what boots, attachments and deletions left half done.
 
-A sweep looks only at what has not changed for longer than any of these takes.
-It reads what is really there, and acts on that: whatever it does may be repeated,
-and may be done by several sweeps at once, beside any number of gateways.
+A sweep looks only at what has not changed for longer than any of these takes, decides
+what is not as it should be, and has that repaired: by job workers, or here at once.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -18,262 +17,136 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from tricircle.core.errors import NeutronRefused
-from tricircle.core.model import (
-    BottomId,
-    Kind,
-    Origin,
-    Pod,
-    PodId,
-    Routing,
-    RoutingState,
-    TopId,
+from tricircle.core.jobs import (
+    DeleteStrayPort,
+    Errand,
+    Outcome,
+    RepairPort,
+    RepairTwin,
+    Succeeded,
+    SweepTwins,
 )
-from tricircle.core.network.marks import BOOT_OWNER, Mark
-from tricircle.core.network.objects import KINDS, Port, SecurityGroup
-from tricircle.usecases.ensure import TwinMaker
+from tricircle.core.model import Kind, PodId, ProjectId, Routing, RoutingState, TopId
+from tricircle.core.network.marks import BOOT_OWNER
+from tricircle.core.network.objects import KINDS, Port
 from tricircle.usecases.fanout import Done, fan_out
+from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.leftovers import UNDER_WAY_S
+from tricircle.usecases.networking.found_ports import FoundPort, find_holder
 from tricircle.usecases.networking.neutron import Neutron, Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
-from tricircle.usecases.release import Release
+from tricircle.usecases.repair import TWINS, Effect, Mended, Repair, Repairable
 
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 _BATCH = 200
 _LIMIT_S = 300.0
 _CONCURRENCY = 8
-_TWINS = (Kind.NETWORK, Kind.SUBNET, Kind.SECURITY_GROUP)
 
 
 @dataclass(frozen=True, slots=True)
-class SweepReport:
-    """What a sweep did, in numbers.
+class Findings:
+    """What a part of a sweep found: repairs to be done, and how often it could not look."""
 
-    ``settled``: twins whose making had been cut short, found in their pod.
-    ``forgotten``: records of twins that were never made.
-    ``finished``: ports given to the server that has them.
-    ``released``: ports of servers that are gone or never came to be.
-    ``deleted``: ports of the top that no boot knows of any more.
-    ``removed``: twins of networks, subnets and groups that are gone from the top.
-    ``failed``: what could not be done now; the log says why.
-    """
-
-    settled: int = 0
-    forgotten: int = 0
-    finished: int = 0
-    released: int = 0
-    deleted: int = 0
-    removed: int = 0
+    repairs: tuple[Repairable, ...] = ()
     failed: int = 0
 
-    def plus(self, other: SweepReport) -> SweepReport:
-        """Return the sum of two reports."""
-        return SweepReport(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+_NOTHING = Findings()
 
 
-_NOTHING = SweepReport()
+class TwinFinder:
+    """Finds ports without server and twins without top. Changes nothing."""
 
+    def __init__(self, neutrons: Neutrons, stores: TwinStores, now: Callable[[], datetime]) -> None:
+        self._neutrons, self._stores, self._now = neutrons, stores, now
 
-@dataclass(frozen=True, slots=True)
-class SweepSources:
-    """Where a sweep takes wall time, ids and the top's zone names from."""
+    async def find(self, older_than_s: float, request_id: str) -> AsyncIterator[Findings]:
+        """Yield what has not changed for ``older_than_s`` and is to be repaired, in parts.
 
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
-    top_zone: Callable[[PodId, str], str]
-
-
-class Sweep:
-    """Finds and repairs. One object may sweep again and again."""
-
-    def __init__(
-        self,
-        neutrons: Neutrons,
-        stores: TwinStores,
-        release: Release,
-        maker: TwinMaker,
-        sources: SweepSources,
-    ) -> None:
-        self._neutrons, self._stores, self._release = neutrons, stores, release
-        self._maker, self._sources = maker, sources
-
-    async def run(self, older_than_s: float) -> SweepReport:
-        """Repair everything that has not changed for ``older_than_s``; return what was done.
-
-        ``older_than_s`` must exceed the longest boot, or boots under way are undone.
+        ``older_than_s`` must exceed the longest boot. What a part yields may be repaired
+        before the next is asked for. Raises PodError when the top does not answer.
         """
-        request_id = f"req-{self._sources.new_id()}"
-        report = await self._settle_twins(older_than_s, request_id)
-        report = report.plus(await self._sweep_ports(older_than_s, request_id))
-        report = report.plus(await self._delete_strays(older_than_s, request_id))
-        report = report.plus(await self._remove_orphans(older_than_s, request_id))
-        log.info("swept", extra={name: getattr(report, name) for name in report.__slots__})
-        return report
-
-    # Twins whose making was cut short.
-
-    async def _settle_twins(self, older_than_s: float, request_id: str) -> SweepReport:
-        report = _NOTHING
-        for kind in _TWINS:
+        for kind in reversed(TWINS):
             async for rows in self._rows(kind, older_than_s, RoutingState.CREATING):
-                calls = {
-                    (row.top_id, row.pod_id): partial(self._settle, row, request_id) for row in rows
-                }
-                report = report.plus(await _sum(calls))
-        return report
-
-    async def _settle(self, row: Routing, request_id: str) -> SweepReport:
-        pod = self._stores.find_pod(row.pod_id)
-        if pod is None:
-            return _NOTHING
-        found = await self._maker.heal(row, _Seeker(self._neutrons.pod(pod, request_id), row))
-        if found is not None:
-            return SweepReport(settled=1)
-        rows = await self._stores.routings.find_routings(row.kind, row.top_id)
-        known = any(one.pod_id == row.pod_id for one in rows)
-        return _NOTHING if known else SweepReport(forgotten=1)
-
-    # Ports.
-
-    async def _sweep_ports(self, older_than_s: float, request_id: str) -> SweepReport:
-        report = _NOTHING
+                yield Findings(tuple(_repair_twin(row) for row in rows))
         async for rows in self._rows(Kind.PORT, older_than_s):
-            unsettled = [row for row in rows if row.state is RoutingState.CREATING]
-            settled = await _sum(
-                {
-                    (row.top_id, row.pod_id): partial(self._settle, row, request_id)
-                    for row in unsettled
-                }
-            )
-            report = report.plus(settled)
-            rows = [row for row in rows if row not in unsettled]
-            rows += [row for old in unsettled for row in await self._reread(old)]
-            by_pod: dict[PodId, list[Routing]] = defaultdict(list)
-            for row in rows:
+            yield await self._find_ports(rows, request_id)
+        async for ports in self._neutrons.top(request_id).pages(Port, device_owner=BOOT_OWNER):
+            yield await self._find_strays(ports, older_than_s)
+        for kind in TWINS:
+            async for rows in self._rows(kind, older_than_s, RoutingState.ACTIVE):
+                yield await self._find_orphans(rows, request_id)
+
+    async def _find_ports(self, rows: Sequence[Routing], request_id: str) -> Findings:
+        """Return the ports that are not settled, or that the wrong server or none has."""
+        by_pod: dict[PodId, list[Routing]] = defaultdict(list)
+        unsettled = []
+        for row in rows:
+            if row.state is RoutingState.CREATING:
+                unsettled.append(_repair_port(row))
+            else:
                 by_pod[row.pod_id].append(row)
-            report = report.plus(
-                await _sum(
-                    {
-                        pod_id: partial(self._sweep_ports_of, pod_id, some, request_id)
-                        for pod_id, some in by_pod.items()
-                    }
-                )
-            )
-        return report
+        found = await _join(
+            {
+                pod_id: partial(self._find_ports_of, pod_id, some, request_id)
+                for pod_id, some in by_pod.items()
+            }
+        )
+        return Findings((*unsettled, *found.repairs), found.failed)
 
-    async def _reread(self, row: Routing) -> list[Routing]:
-        rows = await self._stores.routings.find_routings(row.kind, row.top_id)
-        return [one for one in rows if one.pod_id == row.pod_id and one.bottom_id is not None]
-
-    async def _sweep_ports_of(
+    async def _find_ports_of(
         self, pod_id: PodId, rows: Sequence[Routing], request_id: str
-    ) -> SweepReport:
+    ) -> Findings:
         pod = self._stores.find_pod(pod_id)
         if pod is None:
             return _NOTHING
         bottoms = await _by_id(
-            self._neutrons.pod(pod, request_id), [str(row.bottom_id) for row in rows]
+            self._neutrons.pod(pod, request_id), [row.bottom_id for row in rows if row.bottom_id]
         )
         tops = await _by_id(self._neutrons.top(request_id), [row.top_id for row in rows])
-        return await _sum(
+        return await _join(
             {
                 row.top_id: partial(
-                    self._sweep_port,
-                    _Found(row, pod, bottoms.get(str(row.bottom_id)), tops.get(row.top_id)),
+                    self._judge,
+                    FoundPort(row, pod, bottoms.get(str(row.bottom_id)), tops.get(row.top_id)),
                     request_id,
                 )
                 for row in rows
             }
         )
 
-    async def _sweep_port(self, found: _Found, request_id: str) -> SweepReport:
-        row, server_id = found.row, found.server_id
-        if server_id:
-            return await self._finish(found, TopId(server_id), request_id)
-        kept = row.state is not RoutingState.DELETING
-        owner_id = row.owner_id
-        if owner_id and kept and await self._neutrons.has_server(found.pod, owner_id, request_id):
-            # Being built, or shelved: the server will take its port.
-            return await self._finish(found, owner_id, request_id)
-        await self._release.release_ports([row], found.pod, request_id)
-        return SweepReport(released=1)
+    async def _judge(self, found: FoundPort, request_id: str) -> Findings:
+        holder = await find_holder(self._neutrons, found, request_id)
+        if holder is not None and found.is_known_to_have(holder):
+            return _NOTHING
+        return Findings((_repair_port(found.row),))
 
-    async def _finish(self, found: _Found, server_id: TopId, request_id: str) -> SweepReport:
-        """Give a port to its server where a boot's answer, or its last steps, were lost."""
-        row, changed = found.row, False
-        if row.owner_id != server_id:
-            server = replace(
-                row, kind=Kind.SERVER, top_id=server_id, bottom_id=BottomId(server_id),
-                state=RoutingState.ACTIVE, origin=Origin.USER, owner_id=None,
-            )  # fmt: skip
-            await self._stores.routings.keep_routings([server])
-            changed = await self._stores.upkeep.mark_routing(
-                Kind.PORT, row.top_id, row.pod_id, RoutingState.ACTIVE, server_id
-            )
-        if found.top is not None and found.top.device_id != server_id:
-            zone = self._sources.top_zone(row.pod_id, found.pod_zone)
-            values = {"device_id": server_id, "device_owner": f"compute:{zone or 'nova'}"}
-            await self._neutrons.top(request_id).update(Port, row.top_id, values)
-            changed = True
-        return SweepReport(finished=1) if changed else _NOTHING
+    async def _find_strays(self, ports: Sequence[Port], older_than_s: float) -> Findings:
+        """Return the ports of the top that a gateway made and never wrote down."""
+        latest = self._now() - timedelta(seconds=older_than_s)
+        old = [port for port in ports if _created_before(port, latest)]
+        return await _join({port.id: partial(self._judge_stray, port) for port in old})
 
-    # Ports of the top that a gateway made and never wrote down.
-
-    async def _delete_strays(self, older_than_s: float, request_id: str) -> SweepReport:
-        top, report = self._neutrons.top(request_id), _NOTHING
-        latest = self._sources.now() - timedelta(seconds=older_than_s)
-        async for ports in top.pages(Port, device_owner=BOOT_OWNER):
-            old = [port for port in ports if _created_before(port, latest)]
-            calls = {port.id: partial(self._delete_stray, top, port) for port in old}
-            report = report.plus(await _sum(calls))
-        return report
-
-    async def _delete_stray(self, top: Neutron, port: Port) -> SweepReport:
+    async def _judge_stray(self, port: Port) -> Findings:
         if await self._stores.routings.find_routings(Kind.PORT, TopId(port.id)):
             return _NOTHING
-        await top.delete(Port, port.id)
-        return SweepReport(deleted=1)
+        return Findings((DeleteStrayPort(TopId(port.id), ProjectId(port.project_id)),))
 
-    # Twins of what is gone from the top.
-
-    async def _remove_orphans(self, older_than_s: float, request_id: str) -> SweepReport:
-        top, report = self._neutrons.top(request_id), _NOTHING
-        # Networks last: a group or subnet in use keeps nothing else from going.
-        for kind in (Kind.SECURITY_GROUP, Kind.SUBNET, Kind.NETWORK):
-            async for rows in self._rows(kind, older_than_s, RoutingState.ACTIVE):
-                present = await top.list_all(KINDS[kind], id=sorted({row.top_id for row in rows}))
-                kept = {one.id for one in present}
-                calls = {
-                    (row.top_id, row.pod_id): partial(self._remove_orphan, row, request_id)
-                    for row in rows
-                    if row.top_id not in kept
-                }
-                report = report.plus(await _sum(calls))
-        return report
-
-    async def _remove_orphan(self, row: Routing, request_id: str) -> SweepReport:
-        pod = self._stores.find_pod(row.pod_id)
-        if pod is None or row.bottom_id is None:
-            return _NOTHING
-        bottom = self._neutrons.pod(pod, request_id)
-        twin = await bottom.find(KINDS[row.kind], row.bottom_id)
-        if twin is not None and not (isinstance(twin, SecurityGroup) and twin.is_default):
-            try:
-                await bottom.delete(KINDS[row.kind], row.bottom_id)
-            except NeutronRefused as refusal:
-                if refusal.status == 409:
-                    # Something in the pod still uses it.
-                    return _NOTHING
-                raise
-        await self._stores.routings.forget_routing(row.kind, row.top_id, row.pod_id)
-        return SweepReport(removed=1)
+    async def _find_orphans(self, rows: Sequence[Routing], request_id: str) -> Findings:
+        """Return the twins of what is gone from the top; all rows are of one kind."""
+        ids = sorted({row.top_id for row in rows})
+        present = await self._neutrons.top(request_id).list_all(KINDS[rows[0].kind], id=ids)
+        kept = {one.id for one in present}
+        return Findings(tuple(_repair_twin(row) for row in rows if row.top_id not in kept))
 
     async def _rows(
         self, kind: Kind, older_than_s: float, state: RoutingState | None = None
@@ -291,41 +164,56 @@ class Sweep:
             after = (rows[-1].kind, rows[-1].top_id, rows[-1].pod_id)
 
 
+class Sweep:
+    """Has what a sweep finds repaired by job workers."""
+
+    def __init__(
+        self, finder: TwinFinder, requests: JobRequests, older_than_s: float = UNDER_WAY_S
+    ) -> None:
+        self._finder, self._requests, self._older_than_s = finder, requests, older_than_s
+
+    async def run(self, job: SweepTwins, errand: Errand) -> Outcome:
+        """Carry out a job: find, and ask for a job for each repair. Raises PodError."""
+        queued: Counter[str] = Counter()
+        failed = 0
+        async for found in self._finder.find(self._older_than_s, errand.request_id):
+            failed += found.failed
+            if found.repairs:
+                await self._requests.submit(found.repairs, errand.request_id)
+                queued.update(repair.kind for repair in found.repairs)
+        log.info("swept", extra={"queued": dict(queued), "failed": failed})
+        return Succeeded(_note(queued, failed))
+
+
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A port's routing and what is there of the port on both sides."""
+class SweepReport:
+    """What a sweep did, in numbers, by ``repair.Effect``; ``failed`` could not be done now."""
 
-    row: Routing
-    pod: Pod
-    bottom: Port | None
-    top: Port | None
-
-    @property
-    def server_id(self) -> str:
-        """The server of the pod that has the port, '' if none."""
-        return self.bottom.device_id if self.bottom is not None else ""
-
-    @property
-    def pod_zone(self) -> str:
-        """The pod's own name of that server's zone."""
-        owner = self.bottom.device_owner if self.bottom is not None else ""
-        return owner.partition(":")[2]
+    settled: int = 0
+    forgotten: int = 0
+    finished: int = 0
+    released: int = 0
+    deleted: int = 0
+    removed: int = 0
+    failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Seeker:
-    """Looks for the twin of a routing."""
-
-    bottom: Neutron
-    row: Routing
-
-    async def look(self) -> BottomId | None:
-        """Return the twin that carries the mark of the routing: of two, the first by id."""
-        mark = Mark(self.row.kind, self.row.top_id, self.row.project_id)
-        found = await self.bottom.list_all(
-            KINDS[self.row.kind], description=str(mark), project_id=self.row.project_id
-        )
-        return min((BottomId(one.id) for one in found), default=None)
+async def sweep_here(
+    finder: TwinFinder, repair: Repair, older_than_s: float, request_id: str
+) -> SweepReport:
+    """Find and repair in this process, without any worker; return what was done."""
+    effects: Counter[Effect] = Counter()
+    failed = 0
+    async for found in finder.find(older_than_s, request_id):
+        calls = {one: partial(repair.mend, one, request_id) for one in found.repairs}
+        done, unsuccessful = await _carry_out(calls)
+        failed += found.failed + unsuccessful
+        for mended in done:
+            if isinstance(mended, Mended):
+                effects.update(mended.effects)
+    report = SweepReport(**{effect.value: effects[effect] for effect in Effect}, failed=failed)
+    log.info("swept", extra={name: getattr(report, name) for name in report.__slots__})
+    return report
 
 
 async def _by_id(neutron: Neutron, ids: Iterable[str]) -> Mapping[str, Port]:
@@ -333,17 +221,38 @@ async def _by_id(neutron: Neutron, ids: Iterable[str]) -> Mapping[str, Port]:
     return {port.id: port for port in found}
 
 
-async def _sum(calls: Mapping[K, Callable[[], Awaitable[SweepReport]]]) -> SweepReport:
-    """Return the sum of what calls report, those that fail counted; several at a time."""
+async def _join(calls: Mapping[K, Callable[[], Awaitable[Findings]]]) -> Findings:
+    """Return what all calls found, those that fail counted."""
+    done, failed = await _carry_out(calls)
+    repairs = tuple(repair for found in done for repair in found.repairs)
+    return Findings(repairs, failed + sum(found.failed for found in done))
+
+
+async def _carry_out(calls: Mapping[K, Callable[[], Awaitable[V]]]) -> tuple[list[V], int]:
+    """Return what calls return and how many fail, several at a time."""
     outcomes = await fan_out(calls, timeout_s=_LIMIT_S, concurrency=_CONCURRENCY)
-    report = _NOTHING
+    done, failed = [], 0
     for key, outcome in outcomes.items():
         if isinstance(outcome, Done):
-            report = report.plus(outcome.value)
+            done.append(outcome.value)
         else:
             log.warning("not swept", extra={"key": str(key), "reason": outcome.reason})
-            report = report.plus(SweepReport(failed=1))
-    return report
+            failed += 1
+    return done, failed
+
+
+def _repair_port(row: Routing) -> RepairPort:
+    return RepairPort(row.pod_id, row.top_id, row.project_id)
+
+
+def _repair_twin(row: Routing) -> RepairTwin:
+    return RepairTwin(row.pod_id, row.kind.value, row.top_id, row.project_id)
+
+
+def _note(queued: Mapping[str, int], failed: int) -> str:
+    parts = [f"{count} {kind}" for kind, count in sorted(queued.items())]
+    note = f"queued {', '.join(parts)}" if parts else "all is well"
+    return f"{note}; not looked at everywhere ({failed}), see the log" if failed else note
 
 
 def _created_before(port: Port, latest: datetime) -> bool:

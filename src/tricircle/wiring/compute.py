@@ -17,15 +17,12 @@ from tricircle.compute.rules.twins import TwinIds
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
+from tricircle.usecases.leftovers import Leftovers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-compute"
-
-SWEEP_INTERVAL_S = 900.0
-SWEEP_OLDER_THAN_S = 600.0
-"""A sweep leaves alone what is younger: it exceeds the longest boot by far."""
 
 
 def main() -> None:
@@ -52,26 +49,22 @@ async def _make_rules(base: Base) -> Rules:
         base.credential,
         top,
         base.stores,
+        base.requests,
         base.directory,
         base.clock,
-        base.settings.gateway.request_timeout_s,
+        timeout_s=base.settings.gateway.request_timeout_s,
     )
-    networks, release = made.servers, made.release
-    base.background.repeat(
-        "sweep", lambda: made.sweep.run(SWEEP_OLDER_THAN_S), SWEEP_INTERVAL_S, base.clock
-    )
+    networks, release, leftovers = made.servers, made.release, Leftovers(base.requests)
     twins = TwinIds(networks)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
-            "server": ServerRule(
-                release, base.stores.routings, base.topology, base.background, base.clock
-            ),
+            "server": ServerRule(release, base.stores.routings, base.topology, leftovers),
             "action": ServerActions(made.changes),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),
-            "detach_interface": DetachInterface(release, twins, base.background, base.clock),
+            "detach_interface": DetachInterface(release, twins, leftovers),
         },
         create={"boot": Boot(networks, base.topology, base.background)},
         local={

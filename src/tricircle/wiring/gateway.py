@@ -35,9 +35,6 @@ log = logging.getLogger(__name__)
 QUERY_BYTES = 65536
 """Longest query that is accepted: that of the longest URL uvicorn reads."""
 
-PURGE_INTERVAL_S = 300.0
-"""Seconds between purges of expired list positions; any process's purge serves all."""
-
 
 class SilentBell:
     """``interfaces.bus.Bell`` without a bus: workers find jobs when they look for them."""
@@ -116,9 +113,6 @@ async def open_gateway(
         refreshing = asyncio.create_task(directory.run())
         stack.callback(refreshing.cancel)
         stack.push_async_callback(base.background.close)
-        base.background.repeat(
-            "purge of list positions", stores.positions.purge_positions, PURGE_INTERVAL_S, clock
-        )
         yield _make_app(base, listen, tokens, await make_rules(base))
 
 

@@ -18,11 +18,14 @@ from tricircle.interfaces.cloud import Cloud
 from tricircle.usecases.boot import ServerNetworks
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.ensure import TwinMaker
+from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
 from tricircle.usecases.networking.server_ports_changes import ServerPortsChanges
-from tricircle.usecases.release import Release
-from tricircle.usecases.sweep import Sweep, SweepSources
+from tricircle.usecases.release import Release, ReleaseJobs
+from tricircle.usecases.repair import Repair, RepairOptions
+from tricircle.usecases.sweep import Sweep, TwinFinder
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +35,17 @@ KEYSTONE_PATIENCE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What makes the ports of servers, changes them, gives them back, and what repairs that."""
+    """What makes the ports of servers, changes them, gives them back, and what repairs that.
+
+    ``release_jobs``, ``repair`` and ``sweep`` carry out jobs.
+    """
 
     servers: ServerNetworks
     changes: ServerPortsChanges
     release: Release
+    release_jobs: ReleaseJobs
+    repair: Repair
+    finder: TwinFinder
     sweep: Sweep
 
 
@@ -76,25 +85,30 @@ def make_networks(
     credential: KeystoneCredential,
     top: Endpoint,
     stores: SqlStores,
+    requests: JobRequests,
     directory: Directory,
     clock: Clock,
+    *,
     timeout_s: float,
+    older_than_s: float = UNDER_WAY_S,
 ) -> Networks:
-    """Return all of them, for one process."""
+    """Return all of them, for one process; what is younger than that may be under way."""
     neutrons = Neutrons(cloud, credential, top, timeout_s)
     twins = TwinStores(
         stores.routings, stores.upkeep, lambda pod_id: directory.topology.find_pod(pod_id)
     )
-    sources = SweepSources(
-        lambda: datetime.now(UTC), _new_id, lambda *names: directory.topology.top_zone(*names)
-    )
+    options = RepairOptions(lambda *names: directory.topology.top_zone(*names), older_than_s)
     release = Release(neutrons, twins)
     maker = TwinMaker(stores.routings, clock, _new_id)
+    finder = TwinFinder(neutrons, twins, lambda: datetime.now(UTC))
     return Networks(
-        ServerNetworks(neutrons, twins, clock, _new_id),
+        ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id),
         ServerPortsChanges(neutrons, twins, maker, clock),
         release,
-        Sweep(neutrons, twins, release, maker, sources),
+        ReleaseJobs(release, twins.find_pod),
+        Repair(neutrons, twins, release, maker, options),
+        finder,
+        Sweep(finder, requests, older_than_s),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import uuid
 from collections.abc import AsyncIterator
 
 from tricircle.adapters.clock import SystemClock
@@ -13,26 +14,30 @@ from tricircle.adapters.config import Settings
 from tricircle.adapters.sql import SqlStores
 from tricircle.core.model import Service
 from tricircle.usecases.directory import Directory
-from tricircle.usecases.sweep import Sweep
-from tricircle.wiring.networks import find_top_network, make_networks
+from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.sweep import sweep_here
+from tricircle.wiring.gateway import SilentBell
+from tricircle.wiring.networks import Networks, find_top_network, make_networks
 from tricircle.wiring.storage import open_storage
 
 
 async def run_sweep(settings: Settings, older_than_s: float) -> int:
     """Sweep once, print what was done, and return 0, or 1 when something could not be repaired.
 
-    Safe at any time and beside any number of gateways and sweeps. What is younger than
+    Nothing is queued: all is repaired here, whether there are job workers or not. Safe at
+    any time and beside any number of gateways, workers and sweeps. What is younger than
     ``older_than_s`` may still be under way and is left alone.
     """
-    async with _open_sweep(settings) as sweep:
-        report = await sweep.run(older_than_s)
+    async with _open_networks(settings, older_than_s) as networks:
+        request_id = f"req-{uuid.uuid4()}"
+        report = await sweep_here(networks.finder, networks.repair, older_than_s, request_id)
     for name, count in dataclasses.asdict(report).items():
         print(f"{name}: {count}")
     return 1 if report.failed else 0
 
 
 @contextlib.asynccontextmanager
-async def _open_sweep(settings: Settings) -> AsyncIterator[Sweep]:
+async def _open_networks(settings: Settings, older_than_s: float) -> AsyncIterator[Networks]:
     async with contextlib.AsyncExitStack() as stack:
         database = open_storage(settings)
         stack.push_async_callback(database.close)
@@ -47,5 +52,14 @@ async def _open_sweep(settings: Settings) -> AsyncIterator[Sweep]:
         )
         await directory.refresh()
         top = await find_top_network(settings, credential)
-        timeout_s = settings.gateway.request_timeout_s
-        yield make_networks(cloud, credential, top, stores, directory, clock, timeout_s).sweep
+        yield make_networks(
+            cloud,
+            credential,
+            top,
+            stores,
+            JobRequests(stores.desk, SilentBell()),
+            directory,
+            clock,
+            timeout_s=settings.gateway.request_timeout_s,
+            older_than_s=older_than_s,
+        )

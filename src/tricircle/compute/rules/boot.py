@@ -100,7 +100,7 @@ class BootCreation:
         await self.tools.networks.undo(self.placed or self.resolved)
 
     async def abandon(self) -> None:
-        """Leave everything to the sweep, which looks whether there is a server."""
+        """Leave everything to a job, which looks whether there is a server."""
         if self.placed is not None:
             await self.tools.networks.abandon(self.placed)
 

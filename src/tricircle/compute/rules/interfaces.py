@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from tricircle.compute.rules.twins import TwinIds
-from tricircle.core.errors import PodDead, PodError
+from tricircle.core.errors import PodDead, PodError, ServiceUnavailable
+from tricircle.core.jobs import ReleasePort
 from tricircle.core.model import TopId
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.hooks import Call
-from tricircle.interfaces.clock import Clock
-from tricircle.usecases.background import Background
 from tricircle.usecases.boot import Placed, ServerNetworks
+from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.release import Release
 
-_WAITS_S = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+log = logging.getLogger(__name__)
 
 
 class AttachInterface:
@@ -51,7 +52,7 @@ class AttachInterface:
         return await self._twins.after(call, answer)
 
     async def failed(self, call: Call, error: PodError) -> Answer:
-        """Take back what was made when nothing was sent, else leave it to the sweep."""
+        """Take back what was made when nothing was sent, else have it looked at later."""
         if call.plan is None:
             raise error
         if isinstance(error, PodDead):
@@ -64,34 +65,53 @@ class AttachInterface:
 class DetachInterface:
     """Steps around a detachment; see ``gateway.hooks.ByIdHook``."""
 
-    def __init__(
-        self, release: Release, twins: TwinIds, background: Background, clock: Clock
-    ) -> None:
-        self._release, self._twins = release, twins
-        self._background, self._clock = background, clock
+    def __init__(self, release: Release, twins: TwinIds, leftovers: Leftovers) -> None:
+        self._release, self._twins, self._leftovers = release, twins, leftovers
 
     async def before(self, call: Call) -> Call:
-        """Return the call with the pod's port in its path."""
+        """Return the call with the pod's port in its path.
+
+        That the port is to go is written down first: when this process dies after the
+        pod has detached it, nothing else tells it from one whose server is shelved.
+        """
+        if call.is_callers:
+            await self._release.mark_detaching(_port_id(call), TopId(call.top_id), call.pod)
         return await self._twins.before(call)
 
     async def after(self, call: Call, answer: Answer) -> Answer:
-        """Return the answer; the port is released once the pod has detached it."""
+        """Return the answer; a job releases the port once the pod has detached it."""
         if answer.status < 300:
-            self._background.start(self._watch(call))
+            await self._release_later(call)
+        else:
+            await self._take_back(call)
         return answer
 
     async def failed(self, call: Call, error: PodError) -> Answer:
-        """Raise: whether the port is detached is unknown, the sweep will see."""
+        """Raise; a job sees whether the port is detached, when the pod may have done it."""
+        if isinstance(error, PodDead):
+            await self._take_back(call)
+        elif call.is_callers:
+            await self._release_later(call)
         raise error
 
-    async def _watch(self, call: Call) -> None:
-        port_id = TopId(call.match.params["id"])
-        for wait_s in _WAITS_S:
-            await self._clock.sleep(wait_s)
-            if await self._release.release_port(
-                port_id, TopId(call.top_id), call.pod, call.inbound.request_id
-            ):
-                return
+    async def _release_later(self, call: Call) -> None:
+        server_id, project_id = TopId(call.top_id), call.place.project_id
+        job = ReleasePort(call.pod.id, _port_id(call), server_id, project_id)
+        await self._leftovers.hand_over([job], call.inbound.request_id)
+
+    async def _take_back(self, call: Call) -> None:
+        """Write down that the port stays. Without that it goes when its server lets it go."""
+        if not call.is_callers:
+            return
+        try:
+            await self._release.mark_attached(_port_id(call), TopId(call.top_id), call.pod)
+        except ServiceUnavailable as error:
+            facts = {"port": _port_id(call), "reason": str(error)}
+            log.warning("port still marked as detached", extra=facts)
+
+
+def _port_id(call: Call) -> TopId:
+    return TopId(call.match.params["id"])
 
 
 def _placed(call: Call) -> Placed:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC
 
-from tricircle.core.errors import PodError, TricircleError
+from tricircle.core.errors import PodDead, PodError
+from tricircle.core.jobs import ReleaseServer
 from tricircle.core.links import strip_version
 from tricircle.core.model import Kind, Routing, TopId, Version
 from tricircle.core.placing import Topology
 from tricircle.gateway.answers import Answer, json_answer
 from tricircle.gateway.hooks import Call
-from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.store import RoutingStore
-from tricircle.usecases.background import Background
+from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.release import Release
 
 PARTIAL_SINCE = Version(2, 69)
 """From here on Nova shows a server whose cell is down with ``status: UNKNOWN``."""
-
-_WAITS_S = (0.5, 0.5, 1.0, 1.0, 2.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 
 
 class ServerRule:
@@ -30,11 +28,10 @@ class ServerRule:
         release: Release,
         routings: RoutingStore,
         topology: Callable[[], Topology],
-        background: Background,
-        clock: Clock,
+        leftovers: Leftovers,
     ) -> None:
         self._release, self._routings, self._topology = release, routings, topology
-        self._background, self._clock = background, clock
+        self._leftovers = leftovers
 
     async def before(self, call: Call) -> Call:
         """Return the call as it is."""
@@ -44,19 +41,20 @@ class ServerRule:
         """Return the answer; ports of a server that is gone are released first.
 
         Who waits for a server to be gone removes its network next, as Terraform does:
-        so a 404 is given only when the ports are released, as Nova itself does it.
+        so a 404 is given only when the ports are released, as Nova itself does it. For
+        who does not wait, a job releases them.
         """
         if answer.status == 404 and call.inbound.caller.project_id == call.place.project_id:
             await self._release_now(call)
         if call.inbound.method == "DELETE" and answer.status < 300:
-            self._background.start(self._watch(call))
+            await self._release_later(call)
         return answer
 
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Return what the top knows of a server whose pod does not answer, or raise ``error``."""
         inbound = call.inbound
-        if inbound.method == "DELETE":
-            self._background.start(self._watch(call))  # the pod may have begun to delete it
+        if inbound.method == "DELETE" and call.is_callers and not isinstance(error, PodDead):
+            await self._release_later(call)  # the pod may have begun to delete it
         if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not call.is_callers:
             raise error
         for routing in await self._routings.find_routings(Kind.SERVER, TopId(call.top_id)):
@@ -94,12 +92,6 @@ class ServerRule:
             TopId(call.top_id), call.pod, call.inbound.request_id
         )
 
-    async def _watch(self, call: Call) -> None:
-        """Release the ports as soon as the server is gone; later than this the sweep does it."""
-        for wait_s in _WAITS_S:
-            await self._clock.sleep(wait_s)
-            try:
-                if await self._release_now(call):
-                    return
-            except TricircleError:
-                continue
+    async def _release_later(self, call: Call) -> None:
+        job = ReleaseServer(call.pod.id, TopId(call.top_id), call.place.project_id)
+        await self._leftovers.hand_over([job], call.inbound.request_id)

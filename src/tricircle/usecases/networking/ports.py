@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tricircle.core.errors import NeutronRefused
-from tricircle.core.model import BottomId, Kind, Origin, PodId, Routing, TopId
+from tricircle.core.errors import NeutronRefused, TwinBusy
+from tricircle.core.model import BottomId, Kind, Origin, PodId, Routing, RoutingState, TopId
 from tricircle.core.network.marks import Mark
 from tricircle.core.network.objects import Port
 from tricircle.core.network.refusals import port_in_use
 from tricircle.core.network.twins import check_extensions, mark_of, port_changes, port_values
-from tricircle.interfaces.store import RoutingStore
+from tricircle.interfaces.store import RoutingStore, RoutingUpkeep
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.networking.networks import NetworkTwin, Site, new_routing
 from tricircle.usecases.networking.neutron import Neutron
@@ -43,8 +43,15 @@ class PortSurroundings:
 class PortTwins:
     """Ensures ports in pods and takes them away again."""
 
-    def __init__(self, routings: RoutingStore, maker: TwinMaker, facts: PodFacts) -> None:
-        self._routings, self._maker, self._facts = routings, maker, facts
+    def __init__(
+        self,
+        routings: RoutingStore,
+        upkeep: RoutingUpkeep,
+        maker: TwinMaker,
+        facts: PodFacts,
+    ) -> None:
+        self._routings, self._upkeep = routings, upkeep
+        self._maker, self._facts = maker, facts
 
     async def ensure(self, site: Site, top: TopPort, around: PortSurroundings) -> BottomId:
         """Return a port's twin, like its top in every respect and not in use.
@@ -58,6 +65,8 @@ class PortTwins:
         recipe = PortRecipe(site, top.port, around, self._facts)
         for _ in range(2):
             ensured = await self._maker.ensure(routing, recipe)
+            if not ensured.made:
+                await self._want_again(top.port.id, site.pod_id)
             if ensured.made or await self._renew(site, top.port, around, ensured.bottom_id):
                 return ensured.bottom_id
             # Someone has removed the port from the pod: what we know of it is void.
@@ -65,26 +74,41 @@ class PortTwins:
         raise NeutronRefused(site.pod_id, 404, "PortNotFound", f"{top.port.id} vanishes again")
 
     async def free(self, site: Site, routing: Routing) -> None:
-        """Remove what an earlier attempt left of a port, as ``take_from``.
+        """Remove what an earlier attempt left of a port, and forget it.
 
-        Raises Nova's PortInUse too while another process is putting the port there.
+        Raises Nova's PortInUse when a server there has the port, or another process is
+        putting it there.
         """
         if routing.bottom_id is None and not await self._maker.take_over(routing):
             raise port_in_use(routing.top_id)
-        await self.take_from(site, routing)
+        await self._remove(site, routing, await _find_twin(site, routing))
 
     async def take_from(self, site: Site, routing: Routing) -> None:
         """Remove a port's twin from the pod of ``site`` and ``routing``, and forget it.
 
-        Raises Nova's PortInUse when a server there has the port.
+        Raises Nova's PortInUse when a server there has the port; TwinBusy when the pod
+        may be making the twin still, so that nobody knows of it later.
         """
-        bottom_id = routing.bottom_id or await find_routed(site.bottom, routing)
+        bottom_id = await _find_twin(site, routing)
+        if bottom_id is None and not await self._maker.take_over(routing):
+            raise TwinBusy(Kind.PORT, routing.top_id)
+        await self._remove(site, routing, bottom_id)
+
+    async def _remove(self, site: Site, routing: Routing, bottom_id: BottomId | None) -> None:
         if bottom_id is not None:
             bottom = await site.bottom.find(Port, bottom_id)
             if bottom is not None and bottom.device_id:
                 raise port_in_use(routing.top_id)
             await site.bottom.delete(Port, bottom_id)
         await self._forget(routing.top_id, routing.pod_id)
+
+    async def _want_again(self, top_id: str, pod_id: PodId) -> None:
+        """Make an earlier boot's leftover one of a boot under way, which no repair touches."""
+        for row in await self._routings.find_routings(Kind.PORT, TopId(top_id)):
+            if row.pod_id == pod_id and row.owner_id is None:
+                await self._upkeep.mark_routing(
+                    Kind.PORT, row.top_id, pod_id, RoutingState.ACTIVE, None
+                )
 
     async def _renew(
         self, site: Site, top: Port, around: PortSurroundings, bottom_id: BottomId
@@ -130,6 +154,10 @@ class PortRecipe:
             extensions,
         )
         return BottomId((await self.site.bottom.create(Port, values)).id)
+
+
+async def _find_twin(site: Site, routing: Routing) -> BottomId | None:
+    return routing.bottom_id or await find_routed(site.bottom, routing)
 
 
 async def find_port(bottom: Neutron, mark: str, project_id: str) -> BottomId | None:

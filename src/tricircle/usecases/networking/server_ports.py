@@ -59,7 +59,7 @@ class ServerPorts:
         self._neutrons, self._stores = neutrons, stores
         self._networks = NetworkTwins(stores.routings, maker, facts)
         self._groups = GroupTwins(stores.routings, maker, facts, clock)
-        self._ports = PortTwins(stores.routings, maker, facts)
+        self._ports = PortTwins(stores.routings, stores.upkeep, maker, facts)
 
     async def ensure(self, wanted: WantedPorts, pod: Pod) -> list[BottomId]:
         """Return the twins of all ports in a pod, in order.
@@ -80,7 +80,7 @@ class ServerPorts:
     async def take_away(self, wanted: WantedPorts, only: Pod | None) -> set[str]:
         """Remove the twins of all ports, from one pod or from all.
 
-        Return the ports that now have none there; what fails is logged and left to the sweep.
+        Return the ports that now have none there; what fails is logged.
         """
         return await carry_out(
             "twin of a port not yet removed",

@@ -27,11 +27,16 @@ _LIMIT_S = 300.0
 _ADDRESS_TAKEN = frozenset({"IpAddressInUse", "IpAddressAlreadyAllocated"})
 
 
+async def leave_to_sweep(ports: Sequence[Port]) -> None:
+    """Leave ports that could not be deleted to the sweep, which finds them by their owner."""
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """Whose server gets networks: ``instance`` names it in messages, ``boot_id`` marks its ports.
 
     ``as_caller`` is the top's Neutron with the caller's token, ``as_service`` with ours.
+    ``leave`` is given ports that were made for nothing and could not be deleted.
     """
 
     form: Form
@@ -40,6 +45,7 @@ class Errand:
     boot_id: str
     as_caller: Neutron
     as_service: Neutron
+    leave: Callable[[Sequence[Port]], Awaitable[None]] = leave_to_sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,14 @@ async def grant(errand: Errand, asking: Asking) -> Granted:
 
 
 async def give_up(errand: Errand, ports: Sequence[Port]) -> None:
-    """Delete ports that were just made. What cannot be deleted now is left to the sweep."""
-    await fan_out(
+    """Delete ports that were just made. What cannot be deleted now is left behind."""
+    outcomes = await fan_out(
         {port.id: partial(errand.as_service.delete, Port, port.id) for port in ports},
         timeout_s=_LIMIT_S,
     )
+    left = [port for port in ports if isinstance(outcomes[port.id], Failed)]
+    if left:
+        await errand.leave(left)
 
 
 async def find_groups(errand: Errand, names: Sequence[str]) -> list[SecurityGroup]:
