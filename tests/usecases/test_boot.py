@@ -12,8 +12,10 @@ from tricircle.core.errors import (
     Forbidden,
     NotBuiltYet,
     NotFound,
+    PodTimeout,
     TricircleError,
 )
+from tricircle.core.jobs import Succeeded
 from tricircle.core.model import Kind, Origin, ProjectId, TopId, Version
 from tricircle.testing.cloud import Reply
 from tricircle.usecases.boot import Resolved
@@ -677,6 +679,111 @@ async def test_a_pod_with_a_smaller_mtu_gets_the_network_with_its_own(world: Wor
     server_id, _ = await world.boot({"networks": [{"uuid": network["id"]}]})
     assert server_id
     assert len(await world.items("pod1", "networks")) == 1
+
+
+# What is left to jobs.
+
+
+async def test_a_boot_leaves_no_job_when_all_goes_well_or_is_taken_back(world: World) -> None:
+    network = await world.add_network()
+    asked = {"networks": [{"uuid": network["id"]}]}
+    await world.boot(asked)
+    world.sim.pod("pod1").faults.inject(Reply(403, b"{}"), "compute", "POST")
+    await world.boot(asked)
+    assert await world.jobs() == []
+
+
+async def test_what_a_dead_pod_keeps_of_a_failed_boot_goes_as_soon_as_it_is_back(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    port = await world.add_port(network["id"])
+    resolved = await resolve(world, {"networks": [{"uuid": network["id"]}, {"port": port["id"]}]})
+    placed = await world.networks.place(resolved, world.pods["pod1"])
+    world.sim.pod("pod1").faults.down()
+    await world.networks.undo(placed)
+    assert [job.kind for job in await world.jobs()] == ["repair_port", "repair_port"]
+    assert len(await world.ports("top")) == 2
+    world.sim.pod("pod1").faults.up()
+    assert set((await world.work()).values()) == {Succeeded("released")}
+    assert await world.ports("pod1") == []
+    assert [one["id"] for one in await world.ports("top")] == [port["id"]]
+
+
+async def test_what_a_pod_that_said_no_keeps_is_left_alone_while_another_is_asked(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    resolved = await resolve(world, {"networks": [{"uuid": network["id"]}]})
+    first = await world.networks.place(resolved, world.pods["pod1"])
+    world.sim.pod("pod1").faults.down()
+    await world.networks.withdraw(first)
+    world.sim.pod("pod1").faults.up()
+    assert await world.work() == {}
+    placed = await world.networks.place(resolved, world.pods["pod2"])
+    server_id = await world.send_boot(placed, world.caller())
+    await world.networks.finish(placed, TopId(server_id), "az1")
+    world.grow_old()
+    await world.work()
+    assert await world.ports("pod1") == []
+    (top,), (bottom,) = await world.ports("top"), await world.ports("pod2")
+    assert top["device_id"] == bottom["device_id"] == server_id
+
+
+async def test_a_port_that_the_top_does_not_delete_now_is_deleted_by_a_job(world: World) -> None:
+    network = await world.add_network()
+    resolved = await resolve(world, {"networks": [{"uuid": network["id"]}]})
+    placed = await world.networks.place(resolved, world.pods["pod1"])
+    world.sim.faults.inject(Reply(503, b"{}"), "network", "DELETE", "/v2.0/ports", times=1)
+    await world.networks.undo(placed)
+    assert [job.kind for job in await world.jobs()] == ["delete_stray_port"]
+    assert list((await world.work()).values()) == [Succeeded("deleted")]
+    assert await world.ports("top") == []
+
+
+async def test_a_port_beside_one_that_is_refused_is_deleted_by_a_job_when_the_top_stumbles(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    world.sim.faults.inject(Reply(503, b"{}"), "network", "DELETE", "/v2.0/ports", times=1)
+    await refusal(world, {"networks": [{"uuid": network["id"]}, {"uuid": world.ids()}]})
+    assert len(await world.ports("top")) == 1
+    assert list((await world.work()).values()) == [Succeeded("deleted")]
+    assert await world.ports("top") == []
+
+
+async def test_a_server_that_a_pod_may_have_taken_is_looked_for_when_it_must_be_there(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    resolved = await resolve(world, {"networks": [{"uuid": network["id"]}]})
+    placed = await world.networks.place(resolved, world.pods["pod1"])
+    await world.networks.abandon(placed)
+    assert await world.work() == {}
+    server_id = await world.send_boot(placed, world.caller())
+    world.grow_old()
+    assert list((await world.work()).values()) == [Succeeded("finished")]
+    (port,) = await world.ports("top")
+    assert port["device_id"] == server_id
+
+
+async def test_a_twin_that_the_pod_may_still_be_making_is_not_forgotten(world: World) -> None:
+    network = await world.add_network()
+    await world.boot({"networks": [{"uuid": network["id"]}]})
+    resolved = await resolve(world, {"networks": [{"uuid": network["id"]}]})
+    world.cloud.lost = frozenset({len(world.cloud.sent)})
+    with pytest.raises(PodTimeout):
+        await world.networks.place(resolved, world.pods["pod1"])
+    late = next(one for one in await world.ports("pod1") if not one["device_id"])
+    await world.call("pod1", "DELETE", f"/ports/{late['id']}")
+    await world.networks.undo(resolved)
+    # only now the pod is done with making it
+    fields = ("network_id", "project_id", "description", "mac_address")
+    again = {name: late[name] for name in fields}
+    await world.call("pod1", "POST", "/ports", {"port": again})
+    world.grow_old()
+    assert list((await world.work()).values()) == [Succeeded("settled, released")]
+    assert len(await world.ports("pod1")) == len(await world.ports("top")) == 1
 
 
 # Marks.

@@ -79,8 +79,11 @@ class DetachInterface:
         return await self._twins.before(call)
 
     async def after(self, call: Call, answer: Answer) -> Answer:
-        """Return the answer; a job releases the port once the pod has detached it."""
-        if answer.status < 300:
+        """Return the answer; a job releases the port once the pod has detached it.
+
+        404 may be the answer to a second attempt, after that to the first was lost.
+        """
+        if answer.status < 300 or (answer.status == 404 and call.is_callers):
             await self._release_later(call)
         else:
             await self._take_back(call)
