@@ -120,6 +120,18 @@ async def test_nobody_makes_jobs_with_servers_of_others(
     assert await port_state(top) is RoutingState.ACTIVE
 
 
+async def test_servers_that_are_deleted_again_as_others_failed_leave_no_port(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    network_id = await make_network(top, http)
+    refused = Reply(400, b'{"badRequest": {"code": 400, "message": "no"}}')
+    top.cloud.pod("pod1").faults.inject(refused, "compute", "POST", after=1)
+    status, _ = await boot(top, http, network_id, min_count=2, max_count=2)
+    assert status == 400
+    assert len(await jobs(top, "release_server")) == 1
+    await wait_until_no_port(top, http)
+
+
 async def test_a_detachment_is_one_job_that_releases_the_port(
     top: Top, http: aiohttp.ClientSession
 ) -> None:

@@ -53,6 +53,9 @@ class PlainCreation:
     async def abandon(self) -> None:
         """There is nothing to leave behind."""
 
+    async def take_back(self, top_id: str) -> None:
+        """There is nothing to take back."""
+
     async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
         """Return the answer as it is."""
         return answer
@@ -108,8 +111,9 @@ class Creator:
             await creation.give_up()
         if len(made) >= batch.needed:
             return
-        for candidate, answer in made:
+        for creation, (candidate, answer) in zip(batch.creations, made, strict=False):
             top_id = read_value(answer.body, strategy.created)
+            await creation.take_back(str(top_id))
             path = f"{inbound.target.path.rstrip('/')}/{top_id}"
             outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
             await self.forwarder.send(candidate.pod, outbound)

@@ -74,6 +74,10 @@ class Creation(Protocol):
         """Leave everything findable: whether the pod acted is unknown."""
         ...
 
+    async def take_back(self, top_id: str) -> None:
+        """Have everything taken back of a resource that is deleted again: others failed."""
+        ...
+
     async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
         """Keep what belongs to the new resource and return the answer as it is to be given.
 

@@ -20,7 +20,7 @@ from functools import partial
 
 from tricircle.core.bodies import read_value, set_value
 from tricircle.core.errors import NotBuiltYet, TricircleError
-from tricircle.core.jobs import DeleteStrayPort, RepairPort
+from tricircle.core.jobs import DeleteStrayPort, ReleaseServer, RepairPort
 from tricircle.core.model import (
     BottomId,
     Caller,
@@ -244,6 +244,12 @@ class ServerNetworks:
             },
         )
         await self._repair_later(placed.resolved, placed.pod, set())
+
+    async def release_later(self, placed: Placed, server_id: TopId) -> None:
+        """Have the ports of a server released that is being deleted again."""
+        projects = {one.port.project_id for one in placed.resolved.ports}
+        jobs = [ReleaseServer(placed.pod.id, server_id, ProjectId(one)) for one in projects]
+        await self._leftovers.hand_over(jobs, placed.resolved.request_id)
 
     async def to_bottom(
         self, kind: Kind, top_ids: Sequence[str], pod: Pod

@@ -104,6 +104,11 @@ class BootCreation:
         if self.placed is not None:
             await self.tools.networks.abandon(self.placed)
 
+    async def take_back(self, top_id: str) -> None:
+        """Have the ports released as soon as the server is gone."""
+        if self.placed is not None:
+            await self.tools.networks.release_later(self.placed, TopId(top_id))
+
     async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
         """Make the ports the server's own; the top shows it right after the answer."""
         if self.placed is None:
