@@ -120,6 +120,15 @@ async def test_nobody_makes_jobs_with_servers_of_others(
     assert await port_state(top) is RoutingState.ACTIVE
 
 
+async def test_a_forced_deletion_is_such_a_job_too(top: Top, http: aiohttp.ClientSession) -> None:
+    server_id = await make_server(top, http)
+    url = f"{top.compute}/v2.1/servers/{server_id}/action"
+    status, _ = await send(http, "POST", url, top.member(), {"forceDelete": None})
+    assert status == 202
+    assert len(await jobs(top, "release_server")) == 1
+    await wait_until_no_port(top, http)
+
+
 async def test_servers_that_are_deleted_again_as_others_failed_leave_no_port(
     top: Top, http: aiohttp.ClientSession
 ) -> None:

@@ -60,7 +60,7 @@ async def _make_rules(base: Base) -> Rules:
     return Rules(
         by_id={
             "server": ServerRule(release, base.stores.routings, base.topology, leftovers),
-            "action": ServerActions(made.changes),
+            "action": ServerActions(made.changes, leftovers),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),

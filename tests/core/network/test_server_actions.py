@@ -21,6 +21,7 @@ from tricircle.core.network.server_actions import (
     groups_with,
     groups_without,
     has_address,
+    is_deletion,
     may_have_group,
     read_action,
     surplus_groups,
@@ -164,3 +165,17 @@ def test_only_what_a_twin_lacks_is_sent(wanted: dict[str, Any], changes: set[str
 def test_the_groups_that_a_twin_leaves_are_known() -> None:
     bottom = port(security_groups=("one", "two"))
     assert surplus_groups(bottom, {"security_groups": ["two"]}) == {"one"}
+
+
+@pytest.mark.parametrize(
+    ("body", "deletes"),
+    [
+        (b'{"forceDelete": null}', True),
+        (b'{"forceDelete": null, "more": 1}', False),
+        (b'{"reboot": {"type": "HARD"}}', False),
+        (b'{"rescue": "forceDelete"}', False),
+        (b"forceDelete", False),
+    ],
+)
+def test_the_one_action_that_deletes_a_server_is_known(body: bytes, deletes: bool) -> None:
+    assert is_deletion(body) is deletes

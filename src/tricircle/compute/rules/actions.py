@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tricircle.compute.profile import PROFILE
-from tricircle.compute.rules.owners import asked_server
+from tricircle.compute.rules.owners import asked_server, may_be_done, release_of
 from tricircle.core.errors import PodError
-from tricircle.core.network.server_actions import read_action
+from tricircle.core.network.server_actions import is_deletion, read_action
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.hooks import Call
+from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.networking.server_ports_changes import ServerPortsChanges
 
 
@@ -18,8 +19,8 @@ class ServerActions:
     addresses of a server whose ports are of the top.
     """
 
-    def __init__(self, changes: ServerPortsChanges) -> None:
-        self._changes = changes
+    def __init__(self, changes: ServerPortsChanges, leftovers: Leftovers) -> None:
+        self._changes, self._leftovers = changes, leftovers
 
     async def before(self, call: Call) -> Call | Answer:
         """Return the call as it is, or Nova's empty answer when the top has done it.
@@ -35,9 +36,13 @@ class ServerActions:
         return Answer(202, (JSON, *PROFILE.version_headers(call.inbound.version)))
 
     async def after(self, call: Call, answer: Answer) -> Answer:
-        """Return the pod's answer as it is."""
+        """Return the pod's answer as it is; a job releases the ports of a server that goes."""
+        if answer.status < 300 and is_deletion(call.inbound.body):
+            await self._leftovers.hand_over([release_of(call)], call.inbound.request_id)
         return answer
 
     async def failed(self, call: Call, error: PodError) -> Answer:
-        """Raise: there is nothing to add."""
+        """Raise; a job sees whether the server is gone, when the pod may have deleted it."""
+        if is_deletion(call.inbound.body) and may_be_done(call, error):
+            await self._leftovers.hand_over([release_of(call)], call.inbound.request_id)
         raise error

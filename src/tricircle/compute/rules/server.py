@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC
 
-from tricircle.core.errors import PodDead, PodError
-from tricircle.core.jobs import ReleaseServer
+from tricircle.compute.rules.owners import may_be_done, release_of
+from tricircle.core.errors import PodError
 from tricircle.core.links import strip_version
 from tricircle.core.model import Kind, Routing, TopId, Version
 from tricircle.core.placing import Topology
@@ -53,7 +53,7 @@ class ServerRule:
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Return what the top knows of a server whose pod does not answer, or raise ``error``."""
         inbound = call.inbound
-        if inbound.method == "DELETE" and call.is_callers and not isinstance(error, PodDead):
+        if inbound.method == "DELETE" and may_be_done(call, error):
             await self._release_later(call)  # the pod may have begun to delete it
         if inbound.method != "GET" or inbound.version < PARTIAL_SINCE or not call.is_callers:
             raise error
@@ -93,5 +93,4 @@ class ServerRule:
         )
 
     async def _release_later(self, call: Call) -> None:
-        job = ReleaseServer(call.pod.id, TopId(call.top_id), call.place.project_id)
-        await self._leftovers.hand_over([job], call.inbound.request_id)
+        await self._leftovers.hand_over([release_of(call)], call.inbound.request_id)

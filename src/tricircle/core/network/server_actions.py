@@ -95,6 +95,14 @@ def read_action(body: bytes, version: Version) -> ServerAction | None:
     return reader(given) if isinstance(given, dict) else None
 
 
+def is_deletion(body: bytes) -> bool:
+    """Tell whether an action deletes the server for good, at once."""
+    try:
+        return check_object(body).keys() == {"forceDelete"}
+    except MalformedBody:
+        return False
+
+
 def may_have_group(port: Port) -> bool:
     """Tell whether a port can be in a security group at all, as Nova decides it."""
     has_address = bool(port.fixed_ips) or port.ip_allocation == "deferred"
