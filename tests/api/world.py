@@ -1,7 +1,6 @@
 """What the cases find when they begin, and its names as ``$ENVIRON`` values.
 
-Servers, volumes and networks are made through the top, as a user makes them. Key pairs and
-volume types cannot be made there yet and are made in each pod. All of it is deleted at the end.
+All of it is made through the top, as a user makes it, and deleted at the end.
 """
 
 from __future__ import annotations
@@ -34,8 +33,7 @@ class World:
     def make(self) -> dict[str, str]:
         """Return the values that cases may name."""
         member, other = self._place.people["member"], self._place.people["other"]
-        for number in (1, 2):
-            self._make_in_pod(number)
+        self._make_for_all_pods()
         networks = {
             "NETWORK": self._make_network(member, "api-net", "10.90.1"),
             "SECOND_NETWORK": self._make_network(member, "api-second", "10.90.2"),
@@ -104,13 +102,13 @@ class World:
             "ZONE_WEST": "az2",
         }
 
-    def _make_in_pod(self, number: int) -> None:
-        """Make what all pods hold alike, which an operator does while the top cannot."""
+    def _make_for_all_pods(self) -> None:
+        """Make what all pods hold alike."""
         member, admin = self._place.people["member"], self._place.people["admin"]
-        keys = f"{self._place.pod('compute', number)}/v2.1/os-keypairs"
+        keys = f"{self._compute}/os-keypairs"
         member.call("POST", keys, {"keypair": {"name": KEY, "public_key": PUBLIC_KEY}})
         self._made.append((member, f"{keys}/{KEY}"))
-        types = f"{self._place.pod('volumev3', number)}/v3/{admin.project_id}/types"
+        types = f"{self._volume}/{admin.project_id}/types"
         document = {"name": TYPE, "extra_specs": {"api-spec": "told"}}
         made = admin.call("POST", types, {"volume_type": document})["volume_type"]["id"]
         self._made.append((admin, f"{types}/{made}"))

@@ -24,6 +24,8 @@ from tricircle.core.replicas import (
     Thing,
     UnsetSpec,
     VolumeType,
+    Wanted,
+    decide_wish,
     flavor_body,
     keypair_versions,
     plan_flavor,
@@ -32,10 +34,10 @@ from tricircle.core.replicas import (
     plan_volume_type,
     read_flavor,
     read_volume_type,
-    remember_former,
     write_document,
 )
 from tricircle.core.versions import pick_version
+from tricircle.core.wishes import Replica, Wish, WishId
 
 FLAVOR = Flavor(name="m1", ram=512, vcpus=1, disk=1, extra_specs={"a": "1"})
 HIDDEN = replace(FLAVOR, is_public=False, projects=("p1", "p2"))
@@ -132,18 +134,45 @@ def test_a_type_that_the_top_did_not_make_must_be_the_same_or_what_it_was_before
     own = replace(TYPE, extra_specs={"backend": "x"})
     with pytest.raises(Conflict, match="extra_specs"):
         plan_volume_type("type", TYPE, own, False)
-    known = remember_former(TYPE, own)
+    known = replace(TYPE, formerly=own)
     assert plan_volume_type("type", known, own, False) == [
         SetSpecs({"a": "1"}),
         UnsetSpec("backend"),
     ]
 
 
+def wish_of(thing: Thing, *, wanted: bool = True) -> Wish:
+    resource = {Flavor: Replica.FLAVOR, KeyPair: Replica.KEYPAIR, VolumeType: Replica.VOLUME_TYPE}
+    document = write_document(thing)
+    return Wish(WishId("w"), resource[type(thing)], "", "n", document, wanted, 1)
+
+
+@pytest.mark.parametrize("thing", [FLAVOR, KEY, TYPE])
+def test_what_one_pod_shows_becomes_the_wish(thing: Thing) -> None:
+    wanted = Wanted(write_document(thing), True)
+    assert decide_wish(None, thing, None) == wanted
+    assert decide_wish(wish_of(thing), thing, None) is None
+    assert decide_wish(wish_of(replace(thing, name="other")), thing, None) == wanted
+    assert decide_wish(wish_of(thing, wanted=False), thing, None) == wanted
+
+
+@pytest.mark.parametrize("thing", [FLAVOR, KEY, TYPE])
+def test_what_is_gone_from_one_pod_is_to_go_from_all(thing: Thing) -> None:
+    gone = Wanted(write_document(thing), False)
+    assert decide_wish(wish_of(thing), None, None) == gone
+    assert decide_wish(None, None, thing) == gone
+    assert decide_wish(wish_of(thing, wanted=False), None, thing) is None
+    assert decide_wish(None, None, None) is None
+
+
 def test_the_first_former_type_is_remembered() -> None:
-    first, second = VolumeType(name="1"), VolumeType(name="2")
-    known = remember_former(VolumeType(name="3"), remember_former(second, first))
-    assert known == VolumeType(name="3", formerly=first)
-    assert remember_former(second, None) == second
+    first, second, third = (VolumeType(name=name) for name in "123")
+    known = decide_wish(None, second, first)
+    assert known == Wanted(write_document(replace(second, formerly=first)), True)
+    wish = wish_of(replace(second, formerly=first))
+    assert decide_wish(wish, second, None) is None
+    now = Wanted(write_document(replace(third, formerly=first)), True)
+    assert decide_wish(wish, third, second) == now
 
 
 @pytest.mark.parametrize(

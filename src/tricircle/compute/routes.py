@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
 from tricircle.core.bodies import Beside
-from tricircle.core.model import Kind
+from tricircle.core.model import Kind, Version
 from tricircle.core.table import (
     NOT_YET,
     REMOVED,
+    Alter,
     ById,
     Create,
     Local,
+    Make,
     Merge,
+    Owner,
     Ref,
     Replicated,
     Row,
@@ -24,6 +27,7 @@ from tricircle.core.table import (
     Twin,
     rows_of,
 )
+from tricircle.core.wishes import Replica
 
 # The second one from microversion 2.96 on.
 _ITEM_ZONES = ("OS-EXT-AZ:availability_zone", "pinned_availability_zone")
@@ -86,6 +90,7 @@ _WHOLE = ById(Kind.SERVER, whole=True, zones=_SERVER_ZONES, hook="server")
 _ACTION = ById(Kind.SERVER, zones=_SERVER_ZONES, hook="action")
 _SERVER = ById(Kind.SERVER, "server_id")
 _READ = Replicated()
+_KEY_OWNER = Owner("keypair.user_id", "user_id", Version(2, 10))
 
 
 _SERVERS = [
@@ -171,7 +176,7 @@ _ZONES_AND_VERSIONS = [
     Row("GET", "/os-availability-zone/detail", Local("zones_detail")),
 ]
 
-# Equal in every pod: read from one of them. The writes come with their replication.
+# Equal in every pod: read from one of them, changed in one and then in all others.
 _REPLICATED = [
     *rows_of(
         _READ,
@@ -186,19 +191,28 @@ _REPLICATED = [
         "GET /os-keypairs",
         "GET /os-keypairs/{id}",
     ),
+    Row("POST", "/flavors", Replicated(
+        change=Make(Replica.FLAVOR, "flavor.id", label="flavor.name", new_id=True)
+    )),
     *rows_of(
-        NOT_YET,
-        "POST /flavors",
+        Replicated(change=Alter(Replica.FLAVOR)),
         "PUT /flavors/{id}",
-        "DELETE /flavors/{id}",
         "POST /flavors/{id}/action",
+    ),
+    Row("DELETE", "/flavors/{id}", Replicated(change=Alter(Replica.FLAVOR, removes=True))),
+    *rows_of(
+        Replicated(change=Alter(Replica.FLAVOR, "flavor_id")),
         "POST /flavors/{flavor_id}/os-extra_specs",
         "PUT /flavors/{flavor_id}/os-extra_specs/{id}",
         "DELETE /flavors/{flavor_id}/os-extra_specs/{id}",
-        "POST /os-keypairs",
-        "DELETE /os-keypairs/{id}",
     ),
-]
+    Row("POST", "/os-keypairs", Replicated(
+        change=Make(Replica.KEYPAIR, "keypair.name", owner=_KEY_OWNER)
+    )),
+    Row("DELETE", "/os-keypairs/{id}", Replicated(
+        change=Alter(Replica.KEYPAIR, removes=True, owner=_KEY_OWNER)
+    )),
+]  # fmt: skip
 
 _REMOVED = rows_of(
     REMOVED,

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from msgspec import Struct, convert, field, to_builtins
 from msgspec.structs import replace
 
 from tricircle.core.errors import Conflict
 from tricircle.core.model import Version
-from tricircle.core.wishes import Document
+from tricircle.core.wishes import Document, Replica, Wish
 
 Specs = dict[str, str | None]
 
@@ -106,11 +107,48 @@ def write_document(thing: Thing) -> Document:
     return document
 
 
-def remember_former(now: VolumeType, former: VolumeType | None) -> VolumeType:
-    """Return a changed type that knows what it was like when the top first changed it."""
-    if former is None:
-        return now
-    return replace(now, formerly=former.formerly or replace(former, formerly=None))
+def read_thing(resource: Replica, document: Document) -> Thing:
+    """Return the thing that a wish keeps. Raises ValueError."""
+    match resource:
+        case Replica.FLAVOR:
+            return read_flavor(document)
+        case Replica.KEYPAIR:
+            return read_keypair(document)
+        case Replica.VOLUME_TYPE:
+            return read_volume_type(document)
+        case _:
+            assert_never(resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a wish is to say: how the thing is to be or, not ``wanted``, what is to go."""
+
+    document: Document
+    wanted: bool
+
+
+def decide_wish(wish: Wish | None, shown: Thing | None, before: Thing | None) -> Wanted | None:
+    """Return what a wish is to say after a thing was changed in one pod, None if it says so.
+
+    ``shown`` is the thing there now. Where there is no wish yet, ``before`` is what it was
+    before the change: pods that have it so have the same thing.
+    """
+    if shown is None:
+        return _decide_tombstone(wish, before)
+    old = read_thing(wish.resource, wish.document) if wish is not None else None
+    former = old.formerly if isinstance(old, VolumeType) else before
+    if isinstance(shown, VolumeType) and isinstance(former, VolumeType):
+        shown = replace(shown, formerly=replace(former, formerly=None))
+    if wish is not None and wish.wanted and shown == old:
+        return None
+    return Wanted(write_document(shown), True)
+
+
+def _decide_tombstone(wish: Wish | None, before: Thing | None) -> Wanted | None:
+    if wish is not None:
+        return Wanted(wish.document, False) if wish.wanted else None
+    return Wanted(write_document(before), False) if before is not None else None
 
 
 # Steps.

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from tricircle.core.bodies import Beside
 from tricircle.core.merge import Listing
-from tricircle.core.model import Kind, Service
+from tricircle.core.model import Kind, Service, Version
+from tricircle.core.wishes import Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,55 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """Where a request names the user whose resource it is about, if that is not the caller.
+
+    ``place`` is in a body, ``param`` in a query; both mean nothing before version ``since``.
+    """
+
+    place: str
+    param: str
+    since: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """A new resource; ``named`` is the place of its id in the answer.
+
+    Where the client may choose the id, ``named`` is its place in the body too; with ``new_id``
+    a new one is put there if the body has none. ``label`` is the place of what else no two
+    of them share.
+    """
+
+    resource: Replica
+    named: str
+    label: str | None = None
+    new_id: bool = False
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alter:
+    """A change of the resource that the path's parameter ``param`` names.
+
+    With ``removes`` it is the removal of the whole resource.
+    """
+
+    resource: Replica
+    param: str = "id"
+    removes: bool = False
+    owner: Owner | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Replicated:
-    """Read from one pod what is equal in all of them; ``zones`` as in ``ById``."""
+    """Equal in all pods: read from one, or changed in one and carried to the others.
+
+    ``zones`` as in ``ById``.
+    """
 
     zones: tuple[str, ...] = ()
+    change: Make | Alter | None = None
 
 
 @dataclass(frozen=True, slots=True)

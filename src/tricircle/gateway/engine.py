@@ -16,6 +16,7 @@ from tricircle.gateway.faults import fault
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import ByIdHook, Call
 from tricircle.gateway.merging import Merger
+from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.locate import Locator, Place
 from tricircle.usecases.same_pod import SamePod
@@ -32,6 +33,7 @@ class Parts:
     same_pod: SamePod
     creator: Creator
     merger: Merger
+    replicator: Replicator
     topology: Callable[[], Topology]
     hooks: Mapping[str, ByIdHook]
     local_answers: Mapping[str, LocalAnswer]
@@ -57,7 +59,7 @@ class Engine:
             case Merge():
                 return await self._parts.merger.merge(inbound, strategy)
             case Replicated():
-                return await self._replicated(inbound, strategy)
+                return await self._replicated(inbound, match, strategy)
             case Local():
                 return self._parts.local_answers[strategy.answer](inbound, match)
             case Refuse():
@@ -132,7 +134,12 @@ class Engine:
         if call.inbound.caller.project_id == call.place.project_id:
             await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
 
-    async def _replicated(self, inbound: Inbound, strategy: Replicated) -> Answer:
+    async def _replicated(self, inbound: Inbound, match: Match, strategy: Replicated) -> Answer:
+        if strategy.change is not None:
+            return await self._parts.replicator.change(inbound, match, strategy.change)
+        return await self._read_any(inbound, strategy)
+
+    async def _read_any(self, inbound: Inbound, strategy: Replicated) -> Answer:
         """Return what the first pod answers that can be asked; it is equal in all of them."""
         error: PodError | None = None
         for pod in self._readable_pods(self._forwarder.service):

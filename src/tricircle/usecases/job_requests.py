@@ -28,9 +28,13 @@ class JobRequests:
         """
         ids = await self._desk.submit_jobs([JobRequest(job, request_id, wait_s) for job in jobs])
         if wait_s <= 0:
-            for job_id in ids[:RINGS]:
-                self._bell.ring(job_id, request_id)
+            self.ring(ids, request_id)
         return ids
+
+    def ring(self, ids: Sequence[JobId], request_id: str) -> None:
+        """Tell workers of jobs that are kept already and may begin now."""
+        for job_id in ids[:RINGS]:
+            self._bell.ring(job_id, request_id)
 
     async def redo(
         self, records: JobRecords, job_id: JobId, who: str, request_id: str

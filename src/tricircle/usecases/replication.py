@@ -27,7 +27,7 @@ ROUNDS = 6
 IN_USE_WAIT_S = 300.0
 """Seconds until what is still in use is tried to be removed again."""
 _MAKING = BottomId("")
-_ROUTED = {Replica.VOLUME_TYPE: Kind.VOLUME_TYPE}
+ROUTED = {Replica.VOLUME_TYPE: Kind.VOLUME_TYPE}
 """What has another id in each pod."""
 
 
@@ -104,7 +104,7 @@ class Replication:
     ) -> None:
         """Write down that a pod is as a wish says."""
         bottom_id = shown.bottom_id if shown and wish.wanted else None
-        kind = _ROUTED.get(wish.resource)
+        kind = ROUTED.get(wish.resource)
         if kind is not None:
             await self._route(kind, wish, pod, bottom_id)
         now = WishPod(wish.generation, bottom_id)

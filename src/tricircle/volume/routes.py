@@ -10,9 +10,11 @@ from __future__ import annotations
 from tricircle.core.model import Kind
 from tricircle.core.table import (
     NOT_YET,
+    Alter,
     ById,
     Create,
     Local,
+    Make,
     Merge,
     Ref,
     Replicated,
@@ -20,6 +22,7 @@ from tricircle.core.table import (
     Table,
     rows_of,
 )
+from tricircle.core.wishes import Replica
 from tricircle.volume.listings import SNAPSHOTS, SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
 
 _VOLUME_ZONE = "volume.availability_zone"
@@ -92,17 +95,34 @@ _ZONES_AND_VERSIONS = [
     Row("GET", "/os-availability-zone", Local("zones")),
 ]
 
-# Equal in every pod: read from one of them. The writes come with their replication.
-_REPLICATED = rows_of(
-    _READ,
-    "GET /extensions",
-    "GET /resource_filters",
-    "GET /types",
-    "GET /types/{id}",
-    "GET /types/{type_id}/extra_specs",
-    "GET /types/{type_id}/extra_specs/{id}",
-    "GET /types/{type_id}/os-volume-type-access",
-)
+# Equal in every pod: read from one of them, changed in one and then in all others.
+_REPLICATED = [
+    *rows_of(
+        _READ,
+        "GET /extensions",
+        "GET /resource_filters",
+        "GET /types",
+        "GET /types/{id}",
+        "GET /types/{type_id}/extra_specs",
+        "GET /types/{type_id}/extra_specs/{id}",
+        "GET /types/{type_id}/os-volume-type-access",
+    ),
+    Row("POST", "/types", Replicated(
+        change=Make(Replica.VOLUME_TYPE, "volume_type.id", label="volume_type.name")
+    )),
+    *rows_of(
+        Replicated(change=Alter(Replica.VOLUME_TYPE)),
+        "PUT /types/{id}",
+        "POST /types/{id}/action",
+    ),
+    Row("DELETE", "/types/{id}", Replicated(change=Alter(Replica.VOLUME_TYPE, removes=True))),
+    *rows_of(
+        Replicated(change=Alter(Replica.VOLUME_TYPE, "type_id")),
+        "POST /types/{type_id}/extra_specs",
+        "PUT /types/{type_id}/extra_specs/{id}",
+        "DELETE /types/{type_id}/extra_specs/{id}",
+    ),
+]  # fmt: skip
 
 _NOT_YET = rows_of(
     NOT_YET,
@@ -223,18 +243,11 @@ _NOT_YET = rows_of(
     "GET /qos-specs/{id}/disassociate",
     "GET /qos-specs/{id}/disassociate_all",
     "GET /scheduler-stats/get_pools",
-    "POST /types",
-    "DELETE /types/{id}",
-    "PUT /types/{id}",
-    "POST /types/{id}/action",
     "GET /types/{type_id}/encryption",
     "POST /types/{type_id}/encryption",
     "DELETE /types/{type_id}/encryption/{id}",
     "GET /types/{type_id}/encryption/{id}",
     "PUT /types/{type_id}/encryption/{id}",
-    "POST /types/{type_id}/extra_specs",
-    "DELETE /types/{type_id}/extra_specs/{id}",
-    "PUT /types/{type_id}/extra_specs/{id}",
     "GET /volume-transfers",
     "POST /volume-transfers",
     "GET /volume-transfers/detail",

@@ -37,7 +37,7 @@ _WORDS = {
     "ById": "forwarded to the pod that holds the resource",
     "Create": "a pod is chosen, the resource is made there",
     "Merge": "one list merged from all pods",
-    "Replicated": "equal in all pods, read from one",
+    "Replicated": "equal in all pods: read from one, changed in one and carried to the others",
     "Local": "answered by the top itself",
 }
 _GONE = 410

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,12 +23,16 @@ from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.hooks import ByIdHook, CreateHook
 from tricircle.gateway.merging import Merger
 from tricircle.gateway.profile import Profile
+from tricircle.gateway.replicating import Replicator
 from tricircle.usecases.background import Background
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.list_call import ListWorld
 from tricircle.usecases.locate import Locator
+from tricircle.usecases.replicas.kinds import ReplicaKinds
+from tricircle.usecases.replication import Replication
 from tricircle.usecases.same_pod import SamePod
+from tricircle.usecases.wishing import Wishing
 from tricircle.wiring.storage import open_storage
 
 log = logging.getLogger(__name__)
@@ -151,7 +156,15 @@ def _make_app(
     )
     merger = Merger(forwarder, locator, world, base.topology, base.profile)
     parts = Parts(
-        forwarder, locator, same_pod, creator, merger, base.topology, rules.by_id, rules.local
+        forwarder,
+        locator,
+        same_pod,
+        creator,
+        merger,
+        _make_replicator(base, forwarder),
+        base.topology,
+        rules.by_id,
+        rules.local,
     )
     return GatewayApp(
         base.profile,
@@ -162,3 +175,11 @@ def _make_app(
         tokens.challenge.encode(),
         Limits(gateway.max_body_bytes, gateway.max_headers, QUERY_BYTES),
     )
+
+
+def _make_replicator(base: Base, forwarder: Forwarder) -> Replicator:
+    stores = base.stores
+    kinds = ReplicaKinds(base.cloud, base.credential, base.settings.gateway.request_timeout_s)
+    replication = Replication(stores.wishes, stores.routings, stores.pods, kinds)
+    wishing = Wishing(stores.wishes, stores.routings, kinds, replication, base.requests)
+    return Replicator(forwarder, wishing, base.topology, lambda: str(uuid.uuid4()))

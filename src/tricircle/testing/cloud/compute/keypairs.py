@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tricircle.testing.cloud.compute.service import Compute
 
 
-def _owner(request: Request) -> str:
+def _owner(request: Request, rule: str) -> str:
     """Return whose keys a request is about: an admin may name someone else."""
     wanted = request.find("user_id") if request.microversion >= 10 else None
     if wanted in (None, request.caller.user_id):
         return request.caller.user_id
     if not request.caller.is_admin:
-        refuse(403, "Policy doesn't allow os_compute_api:os-keypairs:show to be performed.")
+        refuse(403, f"Policy doesn't allow os_compute_api:os-keypairs:{rule} to be performed.")
     return str(wanted)
 
 
@@ -52,7 +52,7 @@ def _with_type(request: Request, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _index(compute: "Compute", request: Request) -> Answer:
-    owner = _owner(request)
+    owner = _owner(request, "index")
     found = [key for (user, _), key in compute.keypairs.items() if user == owner]
     found.sort(key=lambda key: key.name)
     links: Document = {}
@@ -133,8 +133,8 @@ def _fingerprint(public: str) -> str:
     return ":".join(digest[place : place + 2] for place in range(0, 32, 2))
 
 
-def _get(compute: "Compute", request: Request) -> KeyPair:
-    owner, name = _owner(request), request.parameters["name"]
+def _get(compute: "Compute", request: Request, rule: str) -> KeyPair:
+    owner, name = _owner(request, rule), request.parameters["name"]
     key = compute.keypairs.get((owner, name))
     if key is None:
         refuse(404, f"Keypair {name} not found for user {owner}")
@@ -143,11 +143,11 @@ def _get(compute: "Compute", request: Request) -> KeyPair:
 
 def _show(compute: "Compute", request: Request) -> Answer:
     names = _with_type(request, _SHOWN)
-    return answer_json({"keypair": _view(_get(compute, request), names)})
+    return answer_json({"keypair": _view(_get(compute, request, "show"), names)})
 
 
 def _delete(compute: "Compute", request: Request) -> Answer:
-    key = _get(compute, request)
+    key = _get(compute, request, "delete")
     del compute.keypairs[(key.user_id, key.name)]
     return empty(204 if request.microversion >= 2 else 202)
 

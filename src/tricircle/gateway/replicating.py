@@ -1,0 +1,224 @@
+"""Changes of what all pods have alike: flavors, key pairs, volume types.
+
+One pod is asked as the client asks, with the client's token: its policy and its checks
+decide, and its answer is the answer. What it has then is what the top wants of all pods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+from urllib.parse import parse_qs, quote, unquote
+
+from tricircle.core.bodies import read_value, set_value
+from tricircle.core.errors import MalformedBody, PodDead, PodMisbehaved, ServiceUnavailable
+from tricircle.core.model import BottomId, Pod
+from tricircle.core.placing import Topology
+from tricircle.core.replicas import Thing
+from tricircle.core.table import Alter, Make, Match, Owner, fill_path
+from tricircle.core.wishes import WishKey
+from tricircle.gateway.answers import Answer
+from tricircle.gateway.forward import Forwarder, Outbound
+from tricircle.gateway.request import Inbound
+from tricircle.usecases.wishing import Standing, Taken, Wishing
+
+_ANY_ID = frozenset({None, "auto"})
+"""What a body says at the place of an id that the service is to choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What the pod that was asked answered, and what it had before."""
+
+    pod: Pod
+    standing: Standing
+    answer: Answer
+    before: Thing | None = None
+
+
+class Replicator:
+    """Changes one pod, then all others."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        wishing: Wishing,
+        topology: Callable[[], Topology],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._forwarder, self._wishing = forwarder, wishing
+        self._topology, self._new_id = topology, new_id
+
+    async def change(self, inbound: Inbound, match: Match, change: Make | Alter) -> Answer:
+        """Return the answer of the pod that was asked, the others being told.
+
+        What cannot be carried to them now a job carries. Raises errors of core.errors; then
+        the request may be sent again, and whatever was left undone is completed.
+        """
+        match change:
+            case Make():
+                taken, answer = await self._make(inbound, change)
+            case Alter():
+                taken, answer = await self._alter(inbound, match, change)
+            case _:
+                assert_never(change)
+        if taken is None:
+            return answer
+        put = await self._wishing.record(taken, inbound.request_id)
+        if put is not None:
+            alive = [pod for pod in self._pods() if not self._forwarder.cloud.is_dead(pod.id)]
+            await self._wishing.spread(put, alive, inbound.request_id)
+        return answer
+
+    # New resources.
+
+    async def _make(self, inbound: Inbound, change: Make) -> tuple[Taken | None, Answer]:
+        body = _with_id(inbound.body, change, self._new_id)
+        wanted = WishKey(
+            change.resource,
+            _owner_in_body(inbound, body, change.owner),
+            _text(read_value(body, change.named)),
+        )
+        outbound = replace(Outbound.of(inbound), body=body)
+
+        async def ask(pod: Pod, standing: Standing) -> _Sent:
+            return _Sent(pod, standing, await self._forwarder.send(pod, outbound))
+
+        sent = await self._ask_first(inbound, await self._look_up(wanted), ask)
+        if sent.answer.status == 409 and sent.standing.wish is None:
+            label = _text(read_value(body, change.label)) if change.label else ""
+            return await self._adopt(sent, wanted, label, inbound.request_id), sent.answer
+        if sent.answer.status >= 300:
+            return None, sent.answer
+        made = _read_key(sent, change, wanted)
+        return Taken(sent.pod, made, BottomId(made.name)), sent.answer
+
+    async def _adopt(
+        self, sent: _Sent, wanted: WishKey, label: str, request_id: str
+    ) -> Taken | None:
+        """Return what is there already and is no wish yet, as if it had just been made.
+
+        So the client's second try completes a first one that was cut short.
+        """
+        found = await self._wishing.search(sent.pod, wanted, label, request_id)
+        if found is None:
+            return None
+        key = replace(wanted, name=found.bottom_id)
+        standing = await self._look_up(key)
+        return None if standing.wish else Taken(sent.pod, key, found.bottom_id)
+
+    # Resources that are there.
+
+    async def _alter(
+        self, inbound: Inbound, match: Match, change: Alter
+    ) -> tuple[Taken | None, Answer]:
+        owner = _owner_in_query(inbound, change.owner)
+        asked = WishKey(change.resource, owner, unquote(match.params[change.param]))
+
+        async def ask(pod: Pod, standing: Standing) -> _Sent:
+            before = None
+            if standing.wish is None:
+                shown = await self._wishing.show(pod, standing.key, inbound.request_id)
+                before = shown.thing if shown else None
+            outbound = _with_bottom(inbound, match, change, standing.bottom_id(pod))
+            return _Sent(pod, standing, await self._forwarder.send(pod, outbound), before)
+
+        sent = await self._ask_first(inbound, await self._look_up(asked), ask)
+        wish = sent.standing.wish
+        is_gone = change.removes and sent.answer.status == 404 and wish is not None and wish.wanted
+        if sent.answer.status >= 300 and not is_gone:
+            return None, sent.answer
+        key, bottom_id = sent.standing.key, sent.standing.bottom_id(sent.pod)
+        return Taken(sent.pod, key, bottom_id, sent.before), sent.answer
+
+    # Pods.
+
+    async def _look_up(self, key: WishKey) -> Standing:
+        if not key.name:
+            return Standing(key)
+        return await self._wishing.look_up(key, self._pods())
+
+    async def _ask_first(
+        self,
+        inbound: Inbound,
+        standing: Standing,
+        ask: Callable[[Pod, Standing], Awaitable[_Sent]],
+    ) -> _Sent:
+        """Return what comes of asking the first pod that can be asked. Raises PodError.
+
+        Pods that are as the wish says come first; another one is made so before.
+        """
+        error: PodDead | None = None
+        for pod in self._in_order(standing):
+            try:
+                known = await self._wishing.bring_up(pod, standing, inbound.request_id)
+                return await ask(pod, known)
+            except PodDead as dead:
+                error = dead
+        raise error or ServiceUnavailable(
+            "no pod can be asked; an operator adds one with the Admin API"
+        )
+
+    def _in_order(self, standing: Standing) -> Sequence[Pod]:
+        def place(pod: Pod) -> tuple[bool, bool, str]:
+            return self._forwarder.cloud.is_dead(pod.id), standing.is_behind(pod), pod.name
+
+        return sorted(self._pods(), key=place)
+
+    def _pods(self) -> Sequence[Pod]:
+        service = self._forwarder.service
+        return [pod for pod in self._topology().pods if service in pod.endpoints]
+
+
+def _with_bottom(inbound: Inbound, match: Match, change: Alter, bottom_id: BottomId) -> Outbound:
+    """Return the request with a pod's own id in its path, where it is another one."""
+    outbound = Outbound.of(inbound)
+    if bottom_id == unquote(match.params[change.param]):
+        return outbound
+    params = {**match.params, change.param: quote(bottom_id, safe="")}
+    return replace(outbound, path=fill_path(match.row.path, params))
+
+
+def _with_id(body: bytes, change: Make, new_id: Callable[[], str]) -> bytes:
+    """Return the body with an id in it, where the service would choose one for each pod."""
+    if not change.new_id:
+        return body
+    given = read_value(body, change.named)
+    if isinstance(given, str | None) and given in _ANY_ID:
+        return set_value(body, change.named, new_id())
+    return body
+
+
+def _read_key(sent: _Sent, change: Make, wanted: WishKey) -> WishKey:
+    """Return what the answer to a creation says was made."""
+    try:
+        name = _text(read_value(sent.answer.body, change.named))
+        owner = _text(read_value(sent.answer.body, change.owner.place)) if change.owner else ""
+    except MalformedBody:
+        name = owner = ""
+    if not name:
+        raise PodMisbehaved(
+            sent.pod.id, f"pod {sent.pod.name} does not say what it has made; look before retrying"
+        )
+    return WishKey(change.resource, owner or wanted.owner, name)
+
+
+def _owner_in_body(inbound: Inbound, body: bytes, owner: Owner | None) -> str:
+    if owner is None:
+        return ""
+    named = _text(read_value(body, owner.place)) if inbound.version >= owner.since else ""
+    return named or inbound.caller.user_id
+
+
+def _owner_in_query(inbound: Inbound, owner: Owner | None) -> str:
+    if owner is None:
+        return ""
+    named = parse_qs(inbound.query).get(owner.param, []) if inbound.version >= owner.since else []
+    return named[0] if named else inbound.caller.user_id
+
+
+def _text(value: object) -> str:
+    """Return an id as text: Nova takes numbers as ids of flavors."""
+    is_id = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value) if is_id else ""
