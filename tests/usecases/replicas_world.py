@@ -41,6 +41,8 @@ from tricircle.usecases.replication import Replication
 ERRAND = Errand("req-replicate", 1)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGYZb2FBQRWceUfdun2dlIs9fm08LuNroo8c7OjSnZZs one"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZZb2FBQRWceUfdun2dlIs9fm08LuNroo8c7OjSnZZs two"
+SPECS = {"hw:cpu_policy": "dedicated", "a b": "c"}
+PRIVATE: dict[str, Any] = {"os-flavor-access:is_public": False}
 EAST, WEST = PodId("east"), PodId("west")
 
 
@@ -89,8 +91,17 @@ class World:
         self.replication = Replication(
             wishes, Mortal(self.stores.routings, self.life), self.stores.pods, kinds
         )
-        desk = Mortal(self.stores.desk, self.life)
-        self.sweeper = PodSweep(wishes, self.stores.pods, desk, kinds, page=2)
+        self.sweeper = self.make_sweeper(page=2)
+
+    def make_sweeper(self, page: int) -> PodSweep:
+        """Return what sweeps pods, so many wishes at a time."""
+        return PodSweep(
+            Mortal(self.stores.wishes, self.life),
+            self.stores.pods,
+            Mortal(self.stores.desk, self.life),
+            ReplicaKinds(self.cloud, FixedCredential(self.service), 10.0),
+            page,
+        )
 
     async def wish(
         self, resource: Replica, name: str, document: Any, *, wanted: bool = True, owner: str = ""
@@ -107,16 +118,34 @@ class World:
         """Want a flavor."""
         return await self.wish(Replica.FLAVOR, flavor_id, flavor(**values))
 
-    async def want_keypair(self, public_key: str = KEY, name: str = "my key") -> Wish:
-        """Want a key pair of a user who is nobody here."""
+    async def want_keypair(
+        self, public_key: str = KEY, name: str = "my key", owner: str | None = None
+    ) -> Wish:
+        """Want a key pair of a user."""
         fingerprint = await self.fingerprint(public_key)
         document = {"name": name, "public_key": public_key, "fingerprint": fingerprint}
-        return await self.wish(Replica.KEYPAIR, name, document, owner=self.user_id)
+        return await self.wish(Replica.KEYPAIR, name, document, owner=owner or self.user_id)
 
     async def want_type(self, **values: Any) -> Wish:
         """Want a volume type."""
         document = {"name": "fast", "extra_specs": {"a": "1"}, **values}
         return await self.wish(Replica.VOLUME_TYPE, "t-top", document)
+
+    async def want_all(self) -> list[Wish]:
+        """Want one of each kind."""
+        return [
+            await self.want_flavor(extra_specs=SPECS, projects=["p1"], **PRIVATE),
+            await self.want_keypair(),
+            await self.want_type(is_public=False, projects=["p1"]),
+        ]
+
+    def check_all(self, pod: str = "west") -> None:
+        """Fail the test unless a pod has one of each kind, complete."""
+        made = self.flavor(pod)
+        assert (made.extra_specs, made.projects) == (SPECS, {"p1"})
+        assert self.keypair(pod).public_key == KEY
+        assert list(self.types(pod)) == ["fast"]
+        assert self.types(pod)["fast"].projects == {"p1"}
 
     async def want_no_more(self, wish: Wish) -> Wish:
         """Want a thing no more."""
@@ -143,6 +172,10 @@ class World:
         """Sweep a pod after all earlier jobs have ended; return the jobs that were asked for."""
         self.end_jobs()
         await self.sweeper.run(SweepPod(pod), ERRAND)
+        return await self.waiting()
+
+    async def waiting(self) -> Sequence[Replicate]:
+        """Return the jobs that wait, ordered by what they are about."""
         found = await self.stores.records.list_jobs(JobFilter(state=JobState.NEW), 100)
         jobs = [one.job for one in found if isinstance(one.job, Replicate)]
         return sorted(jobs, key=lambda job: (job.resource, job.name))

@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 
 from tests.usecases.networks_world import Died
-from tests.usecases.replicas_world import EAST, ERRAND, KEY, OTHER_KEY, WEST, World
+from tests.usecases.replicas_world import ERRAND, KEY, OTHER_KEY, PRIVATE, SPECS, WEST, World
 from tricircle.core.errors import Conflict, NotFound, PodDead, PodMisbehaved, PodTimeout
-from tricircle.core.jobs import Postponed, Replicate, Succeeded, SweepPod
+from tricircle.core.jobs import Postponed, Replicate, Succeeded
 from tricircle.core.model import BottomId, Kind, PodId, TopId
 from tricircle.core.wishes import Wish, WishPod
 from tricircle.testing.cloud.faults import Reply
 
-SPECS = {"hw:cpu_policy": "dedicated", "a b": "c"}
 EPHEMERAL: dict[str, Any] = {"OS-FLV-EXT-DATA:ephemeral": 3}
-PRIVATE: dict[str, Any] = {"os-flavor-access:is_public": False}
 
 
 @pytest.fixture
@@ -267,22 +265,6 @@ async def test_a_type_in_use_is_removed_later(world: World) -> None:
 # What goes wrong.
 
 
-async def want_all(world: World) -> list[Wish]:
-    return [
-        await world.want_flavor(extra_specs=SPECS, projects=["p1"], **PRIVATE),
-        await world.want_keypair(),
-        await world.want_type(is_public=False, projects=["p1"]),
-    ]
-
-
-def check_all(world: World, pod: str = "west") -> None:
-    made = world.flavor(pod)
-    assert (made.extra_specs, made.projects) == (SPECS, {"p1"})
-    assert world.keypair(pod).public_key == KEY
-    assert list(world.types(pod)) == ["fast"]
-    assert world.types(pod)["fast"].projects == {"p1"}
-
-
 @pytest.mark.parametrize("carried_out", [False, True])
 async def test_a_process_killed_anywhere_leaves_what_the_next_one_completes(
     carried_out: bool,
@@ -291,7 +273,7 @@ async def test_a_process_killed_anywhere_leaves_what_the_next_one_completes(
         step, ended = 0, False
         while not ended:
             world = World()
-            wish = (await want_all(world))[number]
+            wish = (await world.want_all())[number]
             world.life.end_at(step, carried_out=carried_out)
             try:
                 await world.replicate(wish)
@@ -301,7 +283,7 @@ async def test_a_process_killed_anywhere_leaves_what_the_next_one_completes(
             world.restart()
             for each in world.stores.tables.wishes.wishes.values():
                 await world.replicate(each)
-            check_all(world)
+            world.check_all()
         assert step > 5
 
 
@@ -311,7 +293,7 @@ async def test_a_removal_killed_anywhere_is_completed(carried_out: bool) -> None
         step, ended = 0, False
         while not ended:
             world = World()
-            wish = (await want_all(world))[number]
+            wish = (await world.want_all())[number]
             await world.replicate(wish)
             wish = await world.want_no_more(wish)
             world.life.end_at(step, carried_out=carried_out)
@@ -345,7 +327,7 @@ async def test_a_type_whose_creation_was_not_answered_is_found_and_changed(world
 
 
 async def test_a_pod_that_is_down_gets_everything_when_it_is_back(world: World) -> None:
-    wishes = await want_all(world)
+    wishes = await world.want_all()
     world.sim.pod("west").faults.down()
     for wish in wishes:
         with pytest.raises(PodDead):
@@ -353,7 +335,7 @@ async def test_a_pod_that_is_down_gets_everything_when_it_is_back(world: World) 
     world.sim.pod("west").faults.up()
     for wish in wishes:
         await world.replicate(wish)
-    check_all(world)
+    world.check_all()
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
@@ -382,10 +364,10 @@ async def test_what_changes_during_a_run_is_done_too(world: World, call: int) ->
 
 
 async def test_two_at_once_make_one(world: World) -> None:
-    wishes = await want_all(world)
+    wishes = await world.want_all()
     outcomes = await asyncio.gather(*(world.replicate(wish) for wish in wishes for _ in range(3)))
     assert all(isinstance(one, Succeeded) for one in outcomes)
-    check_all(world)
+    world.check_all()
 
 
 async def test_a_pod_that_is_gone_is_done(world: World) -> None:
@@ -403,81 +385,3 @@ async def test_a_wish_that_is_gone_is_done(world: World) -> None:
 async def test_a_replica_of_another_release_is_left_to_it(world: World) -> None:
     with pytest.raises(NotFound, match="qos"):
         await world.replication.run(Replicate(WEST, "qos", "", "none"), ERRAND)
-
-
-# Sweeps.
-
-
-async def test_a_new_pod_lacks_everything(world: World) -> None:
-    wishes = await want_all(world)
-    assert await world.sweep() == [world.job(wish) for wish in wishes]
-    for wish in wishes:
-        await world.replicate(wish)
-    assert await world.sweep() == []
-
-
-async def test_a_sweep_finds_what_was_changed_in_the_pod(world: World) -> None:
-    wishes = await want_all(world)
-    wishes += [await world.want_flavor(f"f{number}", name=f"n{number}") for number in range(2, 7)]
-    for wish in wishes:
-        await world.replicate(wish)
-    world.cloud.sent.clear()
-    assert await world.sweep() == []
-    assert world.sent() == []
-    world.flavor("west").extra_specs["drift"] = "1"
-    world.flavor("west", "f4").projects.clear()
-    del world.sim.pod("west").compute.flavors["f5"]
-    world.sim.pod("west").compute.keypairs.clear()
-    world.types("west")["fast"].projects.add("p9")
-    names = [job.name for job in await world.sweep()]
-    assert names == ["f1", "f5", "my key", "t-top"]
-    for wish in wishes:
-        await world.replicate(wish)
-    assert await world.sweep() == []
-    check_all(world)
-
-
-async def test_a_sweep_leaves_alone_what_nobody_wished(world: World) -> None:
-    before = set(world.sim.pod("west").compute.flavors)
-    await world.want_flavor()
-    assert len(await world.sweep()) == 1
-    assert set(world.sim.pod("west").compute.flavors) == before
-
-
-async def test_a_sweep_finds_what_should_be_gone_and_forgets_what_is(world: World) -> None:
-    wish = await world.want_flavor()
-    await world.replicate(wish)
-    wish = await world.want_no_more(wish)
-    assert await world.sweep() == [world.job(wish)]
-    await world.replicate(wish)
-    assert await world.sweep() == []
-    assert await world.stores.wishes.find_wish(wish.key) is None
-
-
-async def test_a_sweep_does_not_begin_anew_what_waits_for_an_operator(world: World) -> None:
-    await world.want_flavor()
-    world.end_jobs()
-    await world.sweep()
-    before = dict(world.stores.tables.jobs.jobs)
-    await world.sweeper.run(SweepPod(WEST), ERRAND)
-    assert world.stores.tables.jobs.jobs == before
-
-
-async def test_a_sweep_of_a_pod_that_is_down_says_so(world: World) -> None:
-    wish = await world.want_flavor()
-    await world.replicate(wish)
-    world.sim.pod("west").faults.down()
-    with pytest.raises(PodDead):
-        await world.sweep()
-
-
-async def test_a_sweep_reads_private_flavors_and_long_lists(world: World) -> None:
-    wishes = [
-        await world.want_flavor(f"f{number:02}", name=f"n{number}", **PRIVATE)
-        for number in range(12)
-    ]
-    for wish in wishes:
-        await world.replicate(wish)
-    world.sim.pod("west").compute.max_limit = 5
-    assert await world.sweep() == []
-    assert await world.sweep(EAST) == [world.job(wish, EAST) for wish in wishes]

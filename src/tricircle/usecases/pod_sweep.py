@@ -1,7 +1,8 @@
 """Finding what a pod lacks of what all pods shall have: the job ``SweepPod``.
 
-Nothing is changed here: for whatever is missing or different a job is asked for. A page
-of wishes at a time is compared with the pod's lists, so memory is bounded by the page.
+Nothing is changed here: for whatever is missing or different a job is asked for. First
+comes what the top itself knows to be missing. Then a page of wishes at a time is compared
+with the pod's lists, so memory is bounded by the page.
 """
 
 from __future__ import annotations
@@ -44,39 +45,52 @@ class PodSweep:
             pod = await self._pods.get_pod(job.pod_id)
         except NotFound:
             return Succeeded("the pod is gone")
+        found = {
+            resource: self._kinds.find(pod, resource, errand.request_id) for resource in Replica
+        }
         asked = 0
-        for resource in Replica:
-            kind = self._kinds.find(pod, resource, errand.request_id)
+        for resource, kind in found.items():
+            asked += await self._ask_for_lacking(pod, resource, kind, errand.request_id)
+        for resource, kind in found.items():
             if kind is not None:
-                asked += await self._sweep(pod, resource, kind, errand.request_id)
+                asked += await self._ask_for_different(pod, resource, kind, errand.request_id)
         await self._wishes.forget_tombstones()
         return Succeeded(f"{asked} job(s) asked for")
 
-    async def _sweep(self, pod: Pod, resource: Replica, kind: ReplicaKind, request_id: str) -> int:
+    async def _ask_for_lacking(
+        self, pod: Pod, resource: Replica, kind: ReplicaKind | None, request_id: str
+    ) -> int:
+        """Ask for what the pod is not known to have; of a service it lacks, for tombstones only."""
+        asked, after = 0, None
+        while page := await self._wishes.list_lacking(pod.id, resource, self._page, after):
+            wishes = [wish for wish in page if kind is not None or not wish.wanted]
+            asked += await self._ask(pod, wishes, request_id)
+            after = page[-1].key
+        return asked
+
+    async def _ask_for_different(
+        self, pod: Pod, resource: Replica, kind: ReplicaKind, request_id: str
+    ) -> int:
         asked, after = 0, None
         while page := await self._wishes.list_for_pod(pod.id, resource, self._page, after):
-            requests = [
-                JobRequest(
-                    Replicate(pod.id, wish.resource.value, wish.owner, wish.name), request_id
-                )
-                for wish in await _find_lacking(kind, page)
-            ]
-            asked += await self._desk.ensure_jobs(requests)
+            noted = [(wish, known) for wish, known in page if not is_behind(wish, known)]
+            if noted:
+                asked += await self._ask(pod, await _find_different(kind, noted), request_id)
             after = page[-1][0].key
         return asked
 
+    async def _ask(self, pod: Pod, wishes: Sequence[Wish], request_id: str) -> int:
+        jobs = [Replicate(pod.id, wish.resource.value, wish.owner, wish.name) for wish in wishes]
+        return await self._desk.ensure_jobs([JobRequest(job, request_id) for job in jobs])
 
-async def _find_lacking(kind: ReplicaKind, wishes: Sequence[WishAtPod]) -> Sequence[Wish]:
-    """Return the wishes of a page that the pod is not like."""
-    behind = [wish for wish, known in wishes if is_behind(wish, known)]
-    noted = [(wish, known) for wish, known in wishes if not is_behind(wish, known)]
-    if not noted:
-        return behind
+
+async def _find_different(kind: ReplicaKind, wishes: Sequence[WishAtPod]) -> Sequence[Wish]:
+    """Return the wishes that the pod is not like."""
     shown: dict[WishId, Shown] = {}
-    async for wish, found in kind.scan(noted):
+    async for wish, found in kind.scan(wishes):
         shown[wish.id] = found
-    return behind + [
-        wish for wish, known in noted if _differs(kind, wish, shown.get(wish.id), is_made(known))
+    return [
+        wish for wish, known in wishes if _differs(kind, wish, shown.get(wish.id), is_made(known))
     ]
 
 

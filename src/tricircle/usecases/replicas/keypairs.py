@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from urllib.parse import quote
 
+from tricircle.core.errors import PodTimeout
 from tricircle.core.model import BottomId, Version
 from tricircle.core.replicas import (
     KEYPAIR_PAGES,
@@ -23,10 +25,14 @@ from tricircle.core.replicas import (
 )
 from tricircle.core.versions import pick_version
 from tricircle.core.wishes import Document, Wish, WishKey, WishPod
+from tricircle.usecases.fanout import Failed, fan_out
 from tricircle.usecases.replicas.pod_service import PodService
 from tricircle.usecases.replicas.replica_kind import Shown, WishAtPod, thing_of
 
 _PAGE = "500"
+_OWNERS_AT_ONCE = 8
+_SCAN_S = 120.0
+"""Seconds in which the lists of all owners of a page of wishes must be read."""
 
 
 class KeyPairs:
@@ -77,12 +83,28 @@ class KeyPairs:
         owned: dict[str, dict[str, Wish]] = defaultdict(dict)
         for wish, _ in wishes:
             owned[wish.owner][wish.name] = wish
-        for owner, wished in owned.items():
-            async for page in self._pages(owner):
-                for item in page:
-                    wish_here = wished.get(str(item.get("name")))
-                    if wish_here is not None:
-                        yield wish_here, self._read(item)
+        calls = {owner: partial(self._scan, owner, wished) for owner, wished in owned.items()}
+        outcomes = await fan_out(calls, timeout_s=_SCAN_S, concurrency=_OWNERS_AT_ONCE)
+        for outcome in outcomes.values():
+            if isinstance(outcome, Failed):
+                raise self._unread(outcome)
+            for found in outcome.value:
+                yield found
+
+    async def _scan(self, owner: str, wished: Mapping[str, Wish]) -> Sequence[tuple[Wish, Shown]]:
+        """Return what an owner has of these wishes."""
+        return [
+            (wished[name], self._read(item))
+            async for page in self._pages(owner)
+            for item in page
+            if (name := str(item.get("name"))) in wished
+        ]
+
+    def _unread(self, failed: Failed) -> Exception:
+        if not isinstance(failed.error, TimeoutError):
+            return failed.error
+        pod = self._service.pod
+        return PodTimeout(pod.id, f"pod {pod.name} did not list its key pairs in time")
 
     def _version(self, *wanted: Version) -> Version:
         return pick_version(self._service.endpoint.versions, wanted)
