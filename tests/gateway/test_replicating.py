@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -152,6 +153,18 @@ async def test_a_change_that_changes_nothing_asks_for_no_job(world: GatewayWorld
     await world.work()
     await world.ask("PUT", "/flavors/f1", {"flavor": {"description": "x"}})
     assert await world.jobs() == []
+
+
+async def test_of_two_changes_at_once_none_is_lost(world: GatewayWorld) -> None:
+    await world.ask("POST", "/flavors", flavor(id="f1"))
+    path = "/flavors/f1/os-extra_specs"
+    asked = [world.ask("POST", path, {"extra_specs": {name: "1"}}) for name in "abcd"]
+    assert [status for status, _ in await asyncio.gather(*asked)] == [200] * 4
+    await world.work()
+    for pod in PODS:
+        assert set(world.flavor(pod).extra_specs) == set("abcd")
+    specs = (await world.wishes())["f1"].document["extra_specs"]
+    assert specs == dict.fromkeys("abcd", "1")
 
 
 async def test_a_pod_that_is_down_is_left_to_its_job(world: GatewayWorld) -> None:
