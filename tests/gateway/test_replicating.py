@@ -223,6 +223,22 @@ async def test_an_answer_that_is_lost_is_not_replaced_by_another_pods(
     assert [world.flavor(pod).name for pod in PODS] == ["own", "own"]
 
 
+async def test_who_asks_for_an_id_of_his_own_takes_over_no_other_flavor(
+    world: GatewayWorld,
+) -> None:
+    taken = flavor(id="f1", name="m1.tiny")
+    assert (await world.ask("POST", "/flavors", taken))[0] == 409
+    assert await world.wishes() == {}
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_an_id_that_cannot_be_is_refused_by_the_pod(world: GatewayWorld, method: str) -> None:
+    body = {"flavor": {"description": "x"}} if method == "PUT" else None
+    for flavor_id in ("none", "f" * 300, "%00", "a%2Fb"):
+        assert (await world.ask(method, f"/flavors/{flavor_id}", body))[0] == 404
+    assert await world.jobs() == []
+
+
 async def test_a_removal_that_was_not_answered_is_completed_by_the_next_one(
     world: GatewayWorld,
 ) -> None:

@@ -87,7 +87,7 @@ class Replicator:
 
         sent = await self._ask_first(inbound, await self._look_up(wanted), ask)
         if sent.answer.status == 409 and sent.standing.wish is None:
-            label = _text(read_value(body, change.label)) if change.label else ""
+            label = _read_label(inbound.body, change)
             return await self._adopt(sent, wanted, label, inbound.request_id), sent.answer
         if sent.answer.status >= 300:
             return None, sent.answer
@@ -188,6 +188,13 @@ def _with_id(body: bytes, change: Make, new_id: Callable[[], str]) -> bytes:
     if isinstance(given, str | None) and given in _ANY_ID:
         return set_value(body, change.named, new_id())
     return body
+
+
+def _read_label(body: bytes, change: Make) -> str:
+    """Return by what a resource is known whose id the client did not choose, else ''."""
+    chosen = read_value(body, change.named)
+    is_chosen = not (isinstance(chosen, str | None) and chosen in _ANY_ID)
+    return "" if is_chosen or change.label is None else _text(read_value(body, change.label))
 
 
 def _read_key(sent: _Sent, change: Make, wanted: WishKey) -> WishKey:

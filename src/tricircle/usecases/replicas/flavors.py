@@ -44,10 +44,8 @@ class Flavors:
 
     async def show(self, key: WishKey) -> Shown | None:
         """Return the flavor with an id."""
-        reply = await self._service.get(_path(key.name), self._version)
-        if reply.status == 404:
-            return None
-        return await self._complete(reply.item("flavor"))
+        reply = await self._service.find(_path(key.name), self._version)
+        return await self._complete(reply.item("flavor")) if reply else None
 
     async def search(self, label: str) -> Shown | None:
         """Return the flavor with a name."""
@@ -128,11 +126,11 @@ class Flavors:
         except ValueError as error:
             raise self._service.misread("flavor", error) from None
         if self._version < SPECS_SHOWN:
-            specs = await self._service.get(f"{path}/os-extra_specs", self._version)
-            item = {**item, "extra_specs": specs.item("extra_specs")}
+            specs = await self._service.find(f"{path}/os-extra_specs", self._version)
+            item = {**item, "extra_specs": specs.item("extra_specs") if specs else {}}
         if not flavor.is_public:
-            access = await self._service.get(f"{path}/os-flavor-access", self._version)
-            item = {**item, "projects": _projects(access)}
+            access = await self._service.find(f"{path}/os-flavor-access", self._version)
+            item = {**item, "projects": _projects(access) if access else []}
         try:
             return Shown(BottomId(str(item["id"])), read_flavor(item))
         except ValueError as error:

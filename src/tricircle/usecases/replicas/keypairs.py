@@ -44,8 +44,8 @@ class KeyPairs:
     async def show(self, key: WishKey) -> Shown | None:
         """Return the key pair of a user with a name."""
         version = self._version(OF_OTHERS)
-        reply = await self._service.get(_path(key.name), version, user_id=key.owner)
-        return None if reply.status == 404 else self._read(reply.item("keypair"))
+        reply = await self._service.find(_path(key.name), version, user_id=key.owner)
+        return self._read(reply.item("keypair")) if reply else None
 
     async def search(self, label: str) -> Shown | None:
         """Return nothing: the name of a key pair is its id."""

@@ -61,8 +61,13 @@ class PodService:
         self._request_id, self._timeout_s = request_id, timeout_s
 
     async def get(self, path: str, version: Version, **query: str) -> Reply:
-        """Return what is at a path; the status is 200 or 404. Raises PodError."""
-        return await self._send("GET", path, version, query, None, (200, 404))
+        """Return what is at a path, which must be there. Raises PodError."""
+        return await self._send("GET", path, version, query, None, ())
+
+    async def find(self, path: str, version: Version, **query: str) -> Reply | None:
+        """Return what is at a path; None when nothing is or can be there. Raises PodError."""
+        reply = await self._send("GET", path, version, query, None, (400, 404))
+        return reply if reply.status < 300 else None
 
     async def change(
         self, method: str, path: str, version: Version, body: Document | None = None, **query: str

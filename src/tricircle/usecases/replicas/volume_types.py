@@ -110,8 +110,8 @@ class VolumeTypes:
                     yield wish, await self._complete(item)
 
     async def _show(self, type_id: str) -> Shown | None:
-        reply = await self._service.get(f"/types/{quote(type_id, safe='')}", _VERSION)
-        return None if reply.status == 404 else await self._complete(reply.item("volume_type"))
+        reply = await self._service.find(f"/types/{quote(type_id, safe='')}", _VERSION)
+        return await self._complete(reply.item("volume_type")) if reply else None
 
     async def _change(self, method: str, path: str, body: Document | None = None) -> str:
         reply = await self._service.change(method, path, _VERSION, body)
@@ -138,7 +138,8 @@ class VolumeTypes:
         bottom_id = BottomId(str(item.get("id")))
         if item.get("is_public") is False:
             path = f"/types/{quote(bottom_id, safe='')}/os-volume-type-access"
-            item = {**item, "projects": _projects(await self._service.get(path, _VERSION))}
+            access = await self._service.find(path, _VERSION)
+            item = {**item, "projects": _projects(access) if access else []}
         try:
             return Shown(bottom_id, read_volume_type(item))
         except ValueError as error:
