@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from tricircle.adapters.config import Settings, load_settings
-from tricircle.adapters.log import make_formatter, scrub, set_request_id, setup_logging
+from tricircle.adapters.log import (
+    Seldom,
+    make_formatter,
+    scrub,
+    set_request_id,
+    setup_logging,
+)
 
 CANARY = "gAAAAABcanary0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -136,3 +142,20 @@ def test_logs_go_to_the_file_that_is_configured(tmp_path: Path) -> None:
         root.handlers[:] = before
         root.setLevel(level)
     assert "[-] pod is dead pod=west" in (tmp_path / "t.log").read_text()
+
+
+def test_what_a_library_repeats_is_logged_once_a_minute() -> None:
+    now_s = 0.0
+    seldom = Seldom(lambda: now_s)
+
+    def passes(message: str, level: int = logging.ERROR, *facts: object) -> bool:
+        record = logging.LogRecord("library", level, __file__, 1, message, facts, None)
+        return bool(seldom.filter(record))
+
+    assert passes("unreachable for %d s", logging.ERROR, 1)
+    assert not passes("unreachable for %d s", logging.ERROR, 2)
+    assert passes("refused")
+    assert passes("back again", logging.INFO)
+    assert passes("back again", logging.INFO)
+    now_s += 60
+    assert passes("unreachable for %d s", logging.ERROR, 61)

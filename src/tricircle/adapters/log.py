@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -38,10 +40,16 @@ _OSLO_FACTS = frozenset({"project", "version"})
 # operator's default_log_levels replaces this.
 _QUIET = [
     "aiosqlite=WARNING",
+    "amqp=ERROR",
     "asyncio=WARNING",
     "keystoneauth=WARNING",
     "keystonemiddleware=ERROR",
+    "kombu=WARNING",
+    "oslo.messaging=INFO",
+    "oslo_messaging=INFO",
+    "oslo_service=WARNING",
     "sqlalchemy=WARNING",
+    "stevedore=WARNING",
     "urllib3=WARNING",
     "uvicorn=WARNING",
 ]
@@ -124,6 +132,28 @@ class JsonFormatter(logging.Formatter):
         text = self._inner.format(line)
         # Word by word: in the document quotes are escaped, and secrets hide behind that.
         return json.dumps(_scrub_values(json.loads(text))) if _may_hold_secret(text) else text
+
+
+class Seldom(logging.Filter):
+    """Lets each warning and error through once a minute, for a library that repeats its own.
+
+    The same are those with the same message before facts are put into it.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic, every_s: float = 60.0) -> None:
+        super().__init__()
+        self._now_s, self._every_s = now_s, every_s
+        self._last_s: dict[object, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is to be logged."""
+        if record.levelno < logging.WARNING:
+            return True
+        now_s = self._now_s()
+        if now_s - self._last_s.get(record.msg, -self._every_s) < self._every_s:
+            return False
+        self._last_s[record.msg] = now_s
+        return True
 
 
 def find_facts(record: logging.LogRecord) -> dict[str, Any]:
