@@ -34,6 +34,13 @@ def test_the_database_is_sqlite_in_state_path_unless_told_otherwise(tmp_path: Pa
     assert load(tmp_path, text).database.connection == "mysql://u:p@h/tricircle"
 
 
+def test_there_is_no_bus_unless_it_is_configured(tmp_path: Path) -> None:
+    assert load(tmp_path).transport_url is None
+    assert load(tmp_path, "[DEFAULT]\ntransport_url =\n").transport_url is None
+    url = "rabbit://u:p@h:5672/"
+    assert load(tmp_path, f"[DEFAULT]\ntransport_url = {url}\n").transport_url == url
+
+
 def test_a_file_overrides_the_defaults(tmp_path: Path) -> None:
     settings = load(
         tmp_path, "[gateway]\npartial_lists = no\n[compute]\npublic_url = https://c.example.org/\n"
@@ -55,8 +62,11 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_no_password_shows_when_settings_are_printed(tmp_path: Path) -> None:
-    settings = load(tmp_path, "[database]\nconnection = mysql://u:canary@h/tricircle\n")
-    assert "canary" not in repr(settings)
+    urls = (
+        "[DEFAULT]\ntransport_url = rabbit://u:canary@h/\n"
+        "[database]\nconnection = mysql://u:canary@h/tricircle\n"
+    )
+    assert "canary" not in repr(load(tmp_path, urls))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def test_the_sample_has_the_groups_of_the_libraries() -> None:
     assert {"www_authenticate_uri", "memcached_servers"} <= groups[KEYSTONE_GROUP]
     assert {"auth_type", "auth_url", "password"} <= groups[SERVICE_CREDENTIAL_GROUP]
     assert {"debug", "use_json"} <= groups["DEFAULT"]
+    assert {"rabbit_quorum_queue", "ssl_ca_file"} <= groups["oslo_messaging_rabbit"]
 
 
 def read_sample() -> dict[str, set[str]]:

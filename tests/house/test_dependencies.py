@@ -19,7 +19,7 @@ SOURCE = REPOSITORY / "src" / "tricircle"
 # Chosen by name, never imported: SQLAlchemy's driver, uvicorn's loop.
 NOT_IMPORTED = {"aiosqlite", "uvloop"}
 # What Apache-2.0 software may depend on; MPL is so file by file.
-FITTING = re.compile(r"Apache|MIT|BSD|PSF|Python Software Foundation|MPL|Mozilla", re.I)
+FITTING = re.compile(r"Apache|MIT|BSD|\bISC\b|PSF|Python Software Foundation|MPL|Mozilla", re.I)
 
 
 def declared(texts: list[str]) -> set[str]:

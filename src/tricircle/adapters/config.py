@@ -28,6 +28,13 @@ _CORE_OPTS = [
         help="Folder for state that a program keeps on its own host: the SQLite database, when "
         "no other is configured. Change it where that folder is not writable.",
     ),
+    cfg.StrOpt(
+        "transport_url",
+        secret=True,
+        help="URL of the message bus, rabbit://user:password@host:5672/vhost; several hosts are "
+        "separated by commas, as user:password@host:5672 each. Default: no bus, job workers find "
+        "new jobs when they look for them. Set it so that they are told at once.",
+    ),
 ]
 
 _DATABASE_OPTS = [
@@ -495,6 +502,7 @@ class Settings:
     """All options of one program. ``source`` is for the libraries that bring their own."""
 
     state_path: Path
+    transport_url: str | None = field(repr=False)
     database: DatabaseSettings
     top: TopSettings
     api: ListenSettings
@@ -547,6 +555,7 @@ def _read(source: cfg.ConfigOpts) -> Settings:
     database["connection"] = database["connection"] or f"sqlite:///{state_path}/tricircle.sqlite"
     return Settings(
         state_path=state_path,
+        transport_url=values["DEFAULT"]["transport_url"] or None,
         database=DatabaseSettings(**database),
         top=TopSettings(**values["top"]),
         api=_make_listen(values["api"]),

@@ -32,7 +32,7 @@ A name that ends in `_s` is in seconds, one in `_bytes` in bytes.
 
 ## Groups of libraries
 
-Four groups belong to libraries and mean here what they mean in Nova, Cinder and Neutron.
+Five groups belong to libraries and mean here what they mean in Nova, Cinder and Neutron.
 
 `[DEFAULT]` also holds the
 [options of oslo.log](https://docs.openstack.org/oslo.log/latest/configuration/index.html): `debug`,
@@ -49,6 +49,10 @@ by each program itself. What the options mean for caching is told in
 [options of keystoneauth](https://docs.openstack.org/keystoneauth/latest/plugin-options.html). Its
 user needs the roles `admin` and `service` in its project. It is never used for what a user's
 own token can do.
+
+`[oslo_messaging_rabbit]` tunes the message bus, if `transport_url` is set, with the
+[options of oslo.messaging](https://docs.openstack.org/oslo.messaging/latest/configuration/opts.html):
+TLS, heartbeats, pauses between attempts. Only `rabbit_quorum_queue` has another default here, true.
 
 `[oslo_policy]` says who may use the Admin API, with the
 [options of oslo.policy](https://docs.openstack.org/oslo.policy/latest/configuration/index.html).
