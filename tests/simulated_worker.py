@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from tricircle.adapters.bus import SilentBell
 from tricircle.adapters.clock import SystemClock
 from tricircle.adapters.cloud.credential import make_credential
 from tricircle.adapters.cloud.http import make_cloud
@@ -23,7 +24,6 @@ from tricircle.core.jobs import (
 from tricircle.core.model import Service
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
-from tricircle.wiring.gateway import SilentBell
 from tricircle.wiring.networks import find_top_network, make_networks
 from tricircle.wiring.storage import open_storage
 from tricircle.xjob.kinds import by_name, kind

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from tricircle.adapters.bus import open_bell
 from tricircle.adapters.clock import SystemClock
 from tricircle.adapters.cloud.credential import KeystoneCredential, make_credential
 from tricircle.adapters.cloud.http import HttpCloud, make_cloud
@@ -39,13 +40,6 @@ log = logging.getLogger(__name__)
 
 QUERY_BYTES = 65536
 """Longest query that is accepted: that of the longest URL uvicorn reads."""
-
-
-class SilentBell:
-    """``interfaces.bus.Bell`` without a bus: workers find jobs when they look for them."""
-
-    def ring(self, job_id: str, request_id: str) -> None:
-        """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +91,23 @@ async def open_gateway(
     )
     credential = make_credential(settings)
     tokens = make_tokens(settings, profile.service.value)
-    base = Base(
-        settings,
-        profile,
-        stores,
-        cloud,
-        credential,
-        clock,
-        Background(),
-        directory,
-        JobRequests(stores.desk, SilentBell()),
-    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         stack.push_async_callback(cloud.close)
         stack.callback(credential.close)
         stack.callback(tokens.close)
+        bell = await stack.enter_async_context(open_bell(settings))
+        base = Base(
+            settings,
+            profile,
+            stores,
+            cloud,
+            credential,
+            clock,
+            Background(),
+            directory,
+            JobRequests(stores.desk, bell),
+        )
         await directory.refresh()
         cloud.start()
         refreshing = asyncio.create_task(directory.run())

@@ -7,6 +7,7 @@ import dataclasses
 import uuid
 from collections.abc import AsyncIterator
 
+from tricircle.adapters.bus import SilentBell
 from tricircle.adapters.clock import SystemClock
 from tricircle.adapters.cloud.credential import make_credential
 from tricircle.adapters.cloud.http import make_cloud
@@ -16,7 +17,6 @@ from tricircle.core.model import Service
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.sweep import sweep_here
-from tricircle.wiring.gateway import SilentBell
 from tricircle.wiring.networks import Networks, find_top_network, make_networks
 from tricircle.wiring.storage import open_storage
 
