@@ -63,6 +63,11 @@ async def config(tmp_path: Path, port: int) -> AsyncIterator[Path]:
         yield path
 
 
+def set_bus(config: Path, url: str) -> None:
+    """Configure a message bus."""
+    config.write_text(config.read_text().replace("[api]", f"transport_url = {url}\n[api]", 1))
+
+
 async def start(config: Path) -> Process:
     """Start the program; its log is its output."""
     code = "from tricircle.wiring.admin import main; main()"
@@ -112,6 +117,36 @@ async def test_it_does_not_start_with_a_broken_policy_file(config: Path, tmp_pat
 
     assert program.returncode == 1
     assert "tricircle-api: the policy file cannot be used" in said
+
+
+async def test_it_does_not_start_with_a_bus_it_cannot_use_and_says_so(
+    config: Path, tmp_path: Path
+) -> None:
+    await sync_schema(f"sqlite:///{tmp_path}/tricircle.sqlite")
+    set_bus(config, "amqp://tricircle:secret@127.0.0.1:5672/")
+    program = await start(config)
+
+    said = await output_of(program)
+
+    assert program.returncode != 0
+    assert "option transport_url in group [DEFAULT] cannot be used" in said
+    assert "secret" not in said
+
+
+async def test_it_serves_and_ends_while_the_bus_is_away(
+    config: Path, tmp_path: Path, port: int
+) -> None:
+    await sync_schema(f"sqlite:///{tmp_path}/tricircle.sqlite")
+    set_bus(config, "rabbit://tricircle:secret@127.0.0.1:1/")
+    program = await start(config)
+
+    await wait_until_it_serves(port, program)
+    program.send_signal(signal.SIGTERM)
+
+    async with asyncio.timeout(_END_S):
+        written, _ = await program.communicate()
+    assert program.returncode in (0, -signal.SIGTERM)
+    assert "secret" not in written.decode()
 
 
 async def test_it_serves_until_it_is_told_to_end(config: Path, tmp_path: Path, port: int) -> None:

@@ -15,6 +15,7 @@ from typing import cast
 from oslo_config import cfg
 from oslo_policy import policy
 
+from tricircle.adapters.bus import open_bell
 from tricircle.adapters.cloud.credential import make_credential
 from tricircle.adapters.cloud.http import make_cloud
 from tricircle.adapters.cloud.tokens import make_tokens
@@ -40,13 +41,6 @@ SERVICE_TYPE = "tricircle"
 
 CHECK_TIMEOUT_S = 10.0
 """Seconds each endpoint of a pod has to answer when the pod is added or refreshed."""
-
-
-class _SilentBell:
-    """``interfaces.bus.Bell`` without a bus: workers find jobs when they look for them."""
-
-    def ring(self, job_id: str, request_id: str) -> None:
-        """Tell nobody."""
 
 
 def main() -> None:
@@ -79,6 +73,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
         tokens = make_tokens(settings, SERVICE_TYPE)
         stack.callback(tokens.close)
         stores = SqlStores(database)
+        bell = await stack.enter_async_context(open_bell(settings))
         backend = Backend(
             pods=stores.pods,
             zones=stores.zones,
@@ -86,7 +81,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
             upkeep=stores.upkeep,
             nodes=stores.nodes,
             records=stores.records,
-            requests=JobRequests(stores.desk, _SilentBell()),
+            requests=JobRequests(stores.desk, bell),
             check=RegionCheck(
                 credential,
                 partial(_open_cloud, settings),
