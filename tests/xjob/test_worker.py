@@ -206,6 +206,20 @@ async def test_a_run_that_takes_too_long_is_ended_and_counts(world: World) -> No
     assert "job_timeout_s" in record.error
 
 
+async def test_a_kind_may_take_longer_than_others(world: World) -> None:
+    async def handler(job: ReleaseServer, errand: Errand) -> Outcome:
+        await asyncio.sleep(0.1)
+        return await world.count(job, errand)
+
+    world.kind_timeout_s = 60
+    await world.submit(release("s1"))
+    async with world.working(handler, job_timeout_s=0.01):
+        await world.clock.advance(1)
+        await asyncio.sleep(0.2)
+        await world.clock.advance(1)
+    assert (await world.record(release("s1"))).state is JobState.DONE
+
+
 # Leases.
 
 

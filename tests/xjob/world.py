@@ -89,6 +89,7 @@ class World:
     dead: set[PodId] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
     meter: Meter = field(default_factory=Meter)
+    kind_timeout_s: float | None = None
 
     def __post_init__(self) -> None:
         self.stores = MemoryStores(lambda: _START + timedelta(seconds=self.clock.now_s()))
@@ -111,7 +112,7 @@ class World:
         )
         return Worker(
             line or self.stores.queue,
-            by_name(kind(ReleaseServer, handler)),
+            by_name(kind(ReleaseServer, handler, timeout_s=self.kind_timeout_s)),
             self.dead.__contains__,
             self.clock,
             wanted,

@@ -10,9 +10,7 @@ from tricircle.interfaces.store import PositionStore
 class Purging:
     """Carries out ``core.jobs.Purge``."""
 
-    def __init__(
-        self, records: JobRecords, positions: PositionStore, keep_ended_s: float
-    ) -> None:
+    def __init__(self, records: JobRecords, positions: PositionStore, keep_ended_s: float) -> None:
         """``keep_ended_s`` is how long jobs that have ended are kept, and the history of all."""
         self._records, self._positions = records, positions
         self._keep_ended_s = keep_ended_s

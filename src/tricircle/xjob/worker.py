@@ -259,12 +259,12 @@ class Worker:
 
     async def _run_handler(self, run: Run) -> Outcome:
         kind = self._kinds[run.job.kind]
-        limit_s = self._options.job_timeout_s
+        limit_s = kind.timeout_s or self._options.job_timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 outcome = await kind.run(run.job, Errand(run.request_id, run.attempt))
         except TimeoutError:
-            outcome = Unsuccessful(f"took longer than {limit_s:g} s, see [xjob] job_timeout_s")
+            outcome = Unsuccessful(f"took longer than {limit_s:g} s; see [xjob] job_timeout_s")
         except TricircleError as error:
             outcome = explain(error, run.job, self._is_dead)
         except Exception as error:

@@ -192,7 +192,7 @@ class SqlJobQueue:
                 rooms[pod_id] = max(0, 1 - under_way)
         return rooms, resumed_s
 
-    async def _choose_by_pod(self, rooms: Mapping[PodId, int], ask: ClaimAsk) -> Sequence[JobId]:
+    async def _choose_by_pod(self, rooms: Mapping[PodId, int], ask: ClaimAsk) -> list[JobId]:
         """Return candidates out of the oldest jobs of every pod that has room."""
         open_pods: list[tuple[PodId | None, int]] = [(None, ask.limit)]
         for row in await self._database.read(list_pod_ids()):
