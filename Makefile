@@ -17,7 +17,7 @@ VENV_PYTHON := $(IN_ROOT) .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv check test demo lab-up lab-status lab-down bench lock coverage-page option-page clean python
+.PHONY: help venv check test test-faults demo lab-up lab-status lab-down bench lock coverage-page option-page clean python
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' "$(ROOT)/Makefile" | sed -E 's/:.*## /\t/' \
@@ -36,6 +36,9 @@ check: python ## format, lint, types, layers, release notes and fast tests: unde
 
 test: python ## everything, set-up included: checks, databases, and the tests in a real lab
 	@$(HOUSE) test --pods $(PODS)
+
+test-faults: python ## the long fault runs: 10,000 jobs while workers, broker and a pod die
+	@$(HOUSE) test-faults
 
 demo: venv ## start the lab and show one cloud made of two: the place to begin
 	@$(LAB) demo --pods $(PODS)

@@ -32,6 +32,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands.add_parser("check", help="static checks and fast tests")
     test = commands.add_parser("test", help="everything, the lab included")
     test.add_argument("--pods", type=int, default=2, help="how many pods the lab has (default 2)")
+    commands.add_parser("test-faults", help="the long fault runs")
     lock = commands.add_parser("lock", help="resolve the locks again")
     lock.add_argument("--upgrade", action="store_true", help="take the newest versions that fit")
     packages = commands.add_parser("machine", help="install missing Debian packages")
@@ -51,6 +52,9 @@ def run(options: argparse.Namespace) -> int:
         case "test":
             environment.ensure_venv()
             return runs.test(options.pods)
+        case "test-faults":
+            environment.ensure_venv()
+            return runs.test_faults()
         case "lock":
             environment.resolve(options.upgrade)
         case "machine":

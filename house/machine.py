@@ -17,7 +17,11 @@ from lab.progress import step
 
 Commands = Mapping[str, tuple[str, ...]]
 TESTS: Commands = PACKAGES | POSTGRESQL_PACKAGES
-BENCH: Commands = {"nginx-light": ("nginx",), "haproxy": ("haproxy",), "wrk": ("wrk",)}
+BENCH: Commands = PACKAGES | {
+    "nginx-light": ("nginx",),
+    "haproxy": ("haproxy",),
+    "wrk": ("wrk",),
+}
 PURPOSES: Mapping[str, Commands] = {"tests": TESTS, "bench": BENCH}
 
 

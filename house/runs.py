@@ -28,9 +28,10 @@ from house.checks import (
 from house.environment import REPOSITORY
 from lab.progress import say
 
-FAST = "not database and not lab"
-BEFORE_THE_LAB = "not lab"
+FAST = "not database and not lab and not faults"
+BEFORE_THE_LAB = "not lab and not faults"
 IN_THE_LAB = "lab"
+FAULTS = "faults"
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b")
@@ -104,6 +105,14 @@ def test(pods: int) -> int:
     return 0 if passed else 1
 
 
+def test_faults() -> int:
+    """Run the long fault runs; returns the exit status."""
+    machine.ensure(machine.TESTS)
+    run = run_tests("fault runs", FAULTS, "-s")
+    show_totals([run])
+    return 0 if run.passed else 1
+
+
 def _checks_and_tests(name: str, markers: str) -> tuple[list[Outcome], Run]:
     """Run the static checks and one run of tests; types are checked beside the tests."""
     quick = run_parts(quick_parts())
@@ -115,12 +124,12 @@ def _checks_and_tests(name: str, markers: str) -> tuple[list[Outcome], Run]:
     return [*quick, *types.result()], run
 
 
-def run_tests(name: str, markers: str) -> Run:
-    """Run the tests that fit the markers, showing them as they run."""
+def run_tests(name: str, markers: str, *more: str) -> Run:
+    """Run the tests that fit the markers, showing them as they run; ``more`` goes to pytest."""
     begin = time.monotonic()
     lines: list[str] = []
     colour = "yes" if sys.stdout.isatty() else "no"
-    command = ("python", "-m", "pytest", "-m", markers, f"--color={colour}")
+    command = ("python", "-m", "pytest", "-m", markers, f"--color={colour}", *more)
     print(f"{name} ...", flush=True)
     with subprocess.Popen(
         venv_command(command),

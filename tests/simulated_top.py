@@ -67,19 +67,34 @@ async def open_top(
     options: str = "",
     zones: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Top]:
-    """Yield a top in front of all pods of ``cloud``.
+    """Yield a top in front of all pods of ``cloud``, with a worker for what users wait for.
 
     Pod N serves zone azN, unless ``zones`` names its zone.
     """
+    async with (
+        open_top_without_worker(folder, cloud, options, zones) as top,
+        open_worker(top.settings),
+    ):
+        yield top
+
+
+@asynccontextmanager
+async def open_top_without_worker(
+    folder: Path,
+    cloud: SimulatedCloud,
+    options: str = "",
+    zones: Mapping[str, str] | None = None,
+) -> AsyncIterator[Top]:
+    """Yield the same with nobody who carries out jobs."""
     cloud.token("tricircle", "service", ("admin", "service"))
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(cloud.app))
-        settings = _write_settings(folder, url, options)
+        user = cloud.identity.accounts.find_user("tricircle")
+        settings = _write_settings(folder, url, options, user.password if user else "")
         shutil.copy(await _empty_database(), folder / "top.sqlite")
         pods = await _register(settings, url, cloud, zones or {})
         compute = await stack.enter_async_context(open_compute(settings))
         volume = await stack.enter_async_context(open_volume(settings))
-        await stack.enter_async_context(open_worker(settings))
         yield Top(
             cloud,
             settings,
@@ -154,12 +169,12 @@ async def _register(
     return pods
 
 
-def _write_settings(folder: Path, url: str, options: str) -> Settings:
+def _write_settings(folder: Path, url: str, options: str, password: str) -> Settings:
     login = f"""
 auth_type = password
 auth_url = {url}/identity/v3
 username = tricircle
-password = secret
+password = {password}
 project_name = service
 user_domain_name = Default
 project_domain_name = Default

@@ -7,31 +7,99 @@ from dataclasses import dataclass
 from typing import cast
 
 from tricircle.core.jobs import (
+    DeleteStrayPort,
     Errand,
     J,
     Job,
+    MeasureNode,
     Outcome,
+    ProbePod,
+    Purge,
+    ReleasePort,
+    ReleaseServer,
+    RepairPort,
+    RepairTwin,
+    Replicate,
+    SweepPod,
+    SweepTwins,
 )
+from tricircle.usecases.nodes import NodeSurvey
+from tricircle.usecases.pod_sweep import PodSweep
+from tricircle.usecases.probing import PodProbe
+from tricircle.usecases.purging import Purging
+from tricircle.usecases.release import ReleaseJobs
+from tricircle.usecases.repair import Repair
+from tricircle.usecases.replication import Replication
+from tricircle.usecases.sweep import Sweep
+
+SEARCH_TIMEOUT_S = 6 * 3600.0
+"""Seconds for a search through everything; a million ports take some hours."""
 
 Run = Callable[[Job, Errand], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Who carries out jobs of a class; with ``every_s`` they are repeated for ever."""
+    """Who carries out jobs of a class; with ``every_s`` they are repeated for ever.
+
+    ``timeout_s`` is how long a run may take where that is not [xjob] job_timeout_s.
+    """
 
     job_class: type[Job]
     run: Run
     every_s: float | None = None
+    timeout_s: float | None = None
 
 
 def kind(
     job_class: type[J],
     run: Callable[[J, Errand], Awaitable[Outcome]],
     every_s: float | None = None,
+    timeout_s: float | None = None,
 ) -> Kind:
     """Return the kind; ``run`` takes jobs of that class and no others."""
-    return Kind(job_class, cast(Run, run), every_s)
+    return Kind(job_class, cast(Run, run), every_s, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Who carries out jobs."""
+
+    releases: ReleaseJobs
+    repair: Repair
+    sweep: Sweep
+    replication: Replication
+    pod_sweep: PodSweep
+    survey: NodeSurvey
+    probe: PodProbe
+    purging: Purging
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Seconds between runs of the kinds that are repeated for ever."""
+
+    sweep_s: float
+    measure_s: float
+    probe_s: float
+    purge_s: float
+
+
+def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
+    """Return all kinds by the name under which their jobs are kept."""
+    return by_name(
+        kind(ReleaseServer, handlers.releases.release_server),
+        kind(ReleasePort, handlers.releases.release_port),
+        kind(RepairPort, handlers.repair.run),
+        kind(RepairTwin, handlers.repair.run),
+        kind(DeleteStrayPort, handlers.repair.run),
+        kind(Replicate, handlers.replication.run),
+        kind(SweepPod, handlers.pod_sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),
+        kind(SweepTwins, handlers.sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),
+        kind(MeasureNode, handlers.survey.run, intervals.measure_s),
+        kind(ProbePod, handlers.probe.run, intervals.probe_s),
+        kind(Purge, handlers.purging.run, intervals.purge_s),
+    )
 
 
 def by_name(*kinds: Kind) -> Mapping[str, Kind]:
