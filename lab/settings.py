@@ -142,6 +142,10 @@ class Settings:
         return Address(self.top_host, 8776)
 
     @property
+    def top_xjob(self) -> Address:
+        return Address(self.top_host, 19996)
+
+    @property
     def top_network(self) -> Address:
         return Address(self.top_host, 9696)
 

@@ -39,7 +39,7 @@ def missing_programs() -> list[str]:
     """Tricircle's programs that are not installed in the project's own virtualenv."""
     return [
         f"tricircle-{name}"
-        for name in ("api", "compute", "volume", "manage")
+        for name in ("api", "compute", "volume", "xjob", "manage")
         if not program(name).exists()
     ]
 
@@ -94,7 +94,10 @@ def tricircle_sections(
         return {"bind_host": address, "bind_port": port, "workers": 1}
 
     return {
-        "DEFAULT": {"debug": False},
+        "DEFAULT": {
+            "debug": False,
+            "transport_url": messages(settings, passwords["rabbitmq"], VHOST),
+        },
         "database": {"connection": tricircle_database_url(settings, passwords)},
         "keystone_authtoken": token_validation(settings, "tricircle", passwords["tricircle"]),
         "service_credential": credential(settings, "tricircle", passwords["tricircle"]),
@@ -104,6 +107,7 @@ def tricircle_sections(
         "api": listen(settings.top_host, settings.top_admin.port),
         "compute": listen(settings.top_host, settings.top_compute.port),
         "volume": listen(settings.top_host, settings.top_volume.port),
+        "xjob": listen(settings.top_host, settings.top_xjob.port),
     }
 
 
@@ -121,12 +125,13 @@ def neutron_process(settings: Settings) -> Process:
 
 
 def tricircle_processes(settings: Settings) -> list[Process]:
-    """The Admin API and both gateways."""
+    """The Admin API, both gateways and a job worker."""
     configuration = str(configuration_file(settings))
     addresses = {
         "api": settings.top_admin,
         "compute": settings.top_compute,
         "volume": settings.top_volume,
+        "xjob": settings.top_xjob,
     }
     return [
         Process(
