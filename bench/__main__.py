@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 
-from bench import lists, routed, stage
+from bench import jobs, lists, routed, stage
 
 GOAL_CPU_RATIO, GOAL_ADDED_MS = 12.0, 0.6
+GOAL_JOBS_S, GOAL_START_MS, GOAL_IDLE_PERCENT = 300.0, 20.0, 1.0
 GOAL_LIST_CPU_MS, GOAL_RSS_MIB, GOAL_START_S = 80.0, 90.0, 2.0
 
 
 def main() -> int:
     """Print the figures; return 1 when a goal is missed."""
-    met = [_start_up(), _routed(), _lists()]
+    met = [_start_up(), _routed(), _lists(), _jobs()]
     return 0 if all(met) else 1
 
 
@@ -57,6 +58,29 @@ def _lists() -> bool:
         print(f"  {one.pods:5}{one.items:7}{one.cpu_ms:8.0f}{one.wall_ms:9.0f}{one.rss_mib:6.0f}")
     print(f"  goal: CPU <= {GOAL_LIST_CPU_MS:.0f} ms over 100 pods")
     return figures[-1].cpu_ms <= GOAL_LIST_CPU_MS
+
+
+def _jobs() -> bool:
+    print("\njobs that do nothing, MariaDB and RabbitMQ")
+    found = jobs.run()
+    rate, rung, polled, idle = found.throughput, found.with_broker, found.by_polling, found.idle
+    print(f"  {rate.per_second:.0f} a second and process, {rate.cpu_ms:.2f} ms of its CPU each")
+    print(f"  from submit to start {rung.p50_ms:.1f} ms p50, {rung.p99_ms:.1f} ms p99")
+    print(
+        f"  without broker {polled.p50_ms:.0f} ms p50, {polled.p99_ms:.0f} ms p99, "
+        f"polling every {found.poll_s * 1000:.0f} ms"
+    )
+    print(f"  an idle worker of two pods: {idle.cpu_percent:.2f} % CPU, {idle.rss_mib:.0f} MiB")
+    print(
+        f"  goals: {GOAL_JOBS_S:.0f} a second, {GOAL_START_MS:.0f} ms p50, one poll without "
+        f"broker, {GOAL_IDLE_PERCENT:.0f} % CPU"
+    )
+    return (
+        rate.per_second >= GOAL_JOBS_S
+        and rung.p50_ms <= GOAL_START_MS
+        and polled.p50_ms <= found.poll_s * 1000
+        and idle.cpu_percent <= GOAL_IDLE_PERCENT
+    )
 
 
 if __name__ == "__main__":

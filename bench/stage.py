@@ -101,6 +101,24 @@ def gateway(clouds: Clouds) -> Iterator[Program]:
 
 
 @contextlib.contextmanager
+def worker(clouds: Clouds, database: str, transport: str) -> Iterator[Program]:
+    """Run the real job worker, one process, on a database and a broker."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_fill(database, clouds))
+        port = _free_port()
+        config = Path(folder, "tricircle.conf")
+        text = _CONFIG.format(database=database, port=port, url=clouds.program.url)
+        config.write_text(
+            f"[DEFAULT]\ntransport_url = {transport}\n[xjob]\nbind_port = {port}\n{text}"
+        )
+        program = str(Path(sys.executable).with_name("tricircle-xjob"))
+        log = Path(folder, "worker.log")
+        command = [program, "--config-file", str(config)]
+        with _running("worker", command, f"http://127.0.0.1:{port}", log) as running:
+            yield running
+
+
+@contextlib.contextmanager
 def nginx(pod: Program) -> Iterator[Program]:
     """Run nginx, one worker, with kept connections to the pod."""
     with tempfile.TemporaryDirectory() as folder:
