@@ -5,8 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 from tricircle.testing.servers import RabbitMq, Server, running
+
+STARTER = ThreadPoolExecutor(1, "broker")
+"""Where a test starts the broker again while its event loop goes on.
+
+A server ends with the thread that started it, so this thread stays.
+"""
 
 
 @functools.cache

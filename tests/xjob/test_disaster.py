@@ -7,13 +7,29 @@ test-faults``.
 from __future__ import annotations
 
 import asyncio
+import re
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.databases import make_database
-from tests.xjob.disaster import OTHERS, PASSWORD, Disaster, Figures, Plan
+from tests.xjob.disaster import (
+    OPTIONS,
+    Disaster,
+    Figures,
+    Plan,
+    wait_until_done,
+    wish_for_flavors,
+)
+from tests.xjob.stage import OTHERS, PASSWORD, Stage, open_stage
 from tricircle.adapters.sql.schema import sync_schema
+from tricircle.core.jobs import JobState
+from tricircle.interfaces.jobs import JobFilter
+from tricircle.testing.cloud.faults import Hang
 
 SHORT = Plan(flavors=250)
 WHOLE = Plan(
@@ -23,41 +39,115 @@ WHOLE = Plan(
     pod_away=(10.0, 60.0),
     deadline_s=1500.0,
 )
+RETURN_S = 120.0
+"""By then everything that waited for a pod is done after its return."""
 
-SERVERS = [
-    pytest.param("mariadb", marks=pytest.mark.database),
-    pytest.param("postgresql", marks=pytest.mark.database),
-]
+OpenStage = Callable[[str], AbstractAsyncContextManager[Stage]]
 
 
-@pytest.mark.parametrize("server", SERVERS)
-async def test_every_effect_is_there_once_whoever_dies(server: str, tmp_path: Path) -> None:
-    check(await run(SHORT, server, tmp_path), tmp_path)
+@pytest.fixture(
+    params=[
+        pytest.param("mariadb", marks=pytest.mark.database),
+        pytest.param("postgresql", marks=pytest.mark.database),
+    ]
+)
+def opening(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStage:
+    """A function that opens a stage on a database of its own."""
+    url = make_database(str(request.param))
+
+    @asynccontextmanager
+    async def opened(options: str) -> AsyncIterator[Stage]:
+        await sync_schema(url)
+        async with open_stage(url, tmp_path, options) as stage:
+            yield stage
+
+    return opened
+
+
+async def test_every_effect_is_there_once_whoever_dies(opening: OpenStage) -> None:
+    async with opening(OPTIONS) as stage:
+        check(stage, await Disaster(SHORT, stage).run())
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
-async def test_ten_thousand_effects_are_there_once(server: str, tmp_path: Path) -> None:
-    figures = await run(WHOLE, server, tmp_path)
-    print(f"\n{server}: {figures}")
-    check(figures, tmp_path)
+async def test_ten_thousand_effects_are_there_once(opening: OpenStage) -> None:
+    async with opening(OPTIONS) as stage:
+        figures = await Disaster(WHOLE, stage).run()
+        print(f"\n{figures}")
+        check(stage, figures)
 
 
-async def run(plan: Plan, server: str, folder: Path) -> Figures:
-    """Let a plan happen on a database of its own."""
-    url = await asyncio.to_thread(make_database, server)
-    await sync_schema(url)
-    return await Disaster(plan, url, folder).run()
-
-
-def check(figures: Figures, folder: Path) -> None:
+def check(stage: Stage, figures: Figures) -> None:
     """Every wish has had its effect once, no job is left, and no secret is in a log."""
     assert figures.kills > 0
     for pod in OTHERS:
-        assert figures.present[pod] == figures.wished
-        assert set(figures.created[pod].values()) == {1}
-        assert len(figures.created[pod]) == figures.plan.flavors
+        assert stage.flavors_of(pod) == figures.wished
+        assert set(stage.created[pod].values()) == {1}
     assert figures.states == {"done": 3 * figures.plan.flavors}
-    logs = b"".join(path.read_bytes() for path in folder.glob("*.log"))
+    logs = b"".join(path.read_bytes() for path in stage.folder.glob("*.log"))
     assert b"job done" in logs
     assert PASSWORD.encode() not in logs
+
+
+async def test_what_waits_for_a_pod_is_done_soon_after_its_return(opening: OpenStage) -> None:
+    """With the options as they are by default."""
+    async with opening("") as stage:
+        await stage.stop_pod(OTHERS[-1])
+        await stage.start_worker(0)
+        wished = await wish_for_flavors(stage, range(1000))
+        gone = JobFilter(pod_id=stage.pods[OTHERS[-1]], kind="replicate")
+        await wait_for(lambda: stage.flavors_of(OTHERS[0]) == wished, 300)
+        waiting = await stage.stores.records.list_jobs(gone, 1000)
+        assert {job.state for job in waiting} == {JobState.NEW}
+        assert len(waiting) == 1000
+        await stage.start_pod(OTHERS[-1])
+        returned_s = time.monotonic()
+        await wait_until_done(stage, RETURN_S)
+        print(f"\n1000 jobs done {time.monotonic() - returned_s:.1f} s after the pod's return")
+        assert stage.flavors_of(OTHERS[-1]) == wished
+
+
+async def test_a_worker_that_stalls_past_its_lease_cannot_finish_over_its_successor(
+    opening: OpenStage,
+) -> None:
+    async with opening("lease_s = 2") as stage:
+        faults = stage.cloud.pod(OTHERS[0]).faults
+        hanging = faults.inject(Hang(), path="/flavors/flavor-0", times=1)
+        stalled = await stage.start_worker(0)
+        await stage.wish_for_flavor(0)
+        wanted = JobFilter(pod_id=stage.pods[OTHERS[0]], kind="replicate")
+        await wait_for(lambda: hanging.hits == 1, 60)
+        stalled.send_signal(signal.SIGSTOP)
+        await stage.start_worker(1)
+        await wait_until_done(stage, 60)
+        (done,) = await stage.stores.records.list_jobs(wanted, 10)
+        hanging.release()
+        stalled.send_signal(signal.SIGCONT)
+        await wait_for(lambda: b"lease lost" in stage.log_of(0).read_bytes(), 60)
+        (after,) = await stage.stores.records.list_jobs(wanted, 10)
+        assert after == done
+        assert done.worker.endswith(f":{stage.workers[1].pid}")
+        assert done.attempts == 2
+        assert stage.created[OTHERS[0]] == {"flavor-0": 1}
+
+
+async def test_a_worker_that_is_told_to_end_takes_nothing_more(
+    opening: OpenStage,
+) -> None:
+    async with opening("") as stage:
+        ending = await stage.start_worker(0)
+        await stage.wish_for_flavor(0)
+        await wait_until_done(stage, 60)
+        ending.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(ending.wait(), 20) in (0, -signal.SIGTERM)
+        assert re.search(b"worker stopped", stage.log_of(0).read_bytes())
+        await stage.wish_for_flavor(1)
+        waiting = await stage.stores.records.list_jobs(JobFilter(kind="replicate"), 10)
+        assert [job.state for job in waiting].count(JobState.NEW) == 3
+
+
+async def wait_for(check: Callable[[], object], deadline_s: float) -> None:
+    """Wait until a check holds. Raises TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        while not check():  # noqa: ASYNC110 - other processes tell nobody
+            await asyncio.sleep(0.1)
