@@ -327,6 +327,12 @@ async def test_a_job_without_fields_is_asked_for_by_its_kind(world: World) -> No
         ("", {}, "field 'job.kind'"),
         (7, {}, "field 'job.kind'"),
         ("sweep_pod", {}, "fields of sweep_pod are pod_id: pod_id is missing"),
+        ("sweep_pod", {"pod_id": ""}, "field pod_id of sweep_pod is empty"),
+        (
+            "replicate",
+            {"pod_id": "pod1", "resource": "image", "owner": "", "name": "x"},
+            "field resource of replicate is 'image'; it must be one of flavor",
+        ),
         ("purge", {"pod_id": "pod1"}, "fields of purge are none: pod_id is not one of them"),
         ("sweep_pod", {"pod_id": "pod1", "x": "y"}, "x is not one of them"),
         ("sweep_pod", {"pod_id": 7}, "field 'job.fields.pod_id'"),

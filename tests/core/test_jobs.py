@@ -38,10 +38,13 @@ from tricircle.core.jobs import (
     pod_pause_s,
     project_of,
     read_fields,
+    require_sensible,
     take_within_rooms,
     write_fields,
 )
 from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.wishes import Replica
+from tricircle.usecases.repair import TWINS
 
 JOB = ReleaseServer(PodId("east"), TopId("s1"), ProjectId("demo"))
 RULES = RetryRules(max_attempts=3, first_s=1, longest_s=8, pod_first_s=1, pod_longest_s=4)
@@ -114,6 +117,40 @@ def test_what_is_no_job_is_refused_by_name(
 ) -> None:
     with pytest.raises(BadInput, match=words):
         make_job(kind, values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        ("sweep_pod", {"pod_id": ""}, "pod_id of sweep_pod is empty"),
+        (
+            "replicate",
+            {"pod_id": "p", "resource": "image", "owner": "", "name": "x"},
+            "one of flavor, keypair, volume_type",
+        ),
+        (
+            "repair_twin",
+            {"pod_id": "p", "resource": "router", "top_id": "x", "project_id": "y"},
+            "one of network, security_group, subnet",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_when_it_is_asked_for(
+    kind: str, values: dict[str, object], words: str
+) -> None:
+    job = make_job(kind, values)
+    with pytest.raises(BadInput, match=words):
+        require_sensible(job)
+
+
+def test_what_may_be_empty_may_be_asked_for() -> None:
+    values = {"pod_id": "p", "resource": "flavor", "owner": "", "name": "m1"}
+    require_sensible(make_job("replicate", values))
+
+
+def test_the_resources_of_kinds_are_those_that_are_carried_out() -> None:
+    assert KINDS["replicate"].choices["resource"] == {each.value for each in Replica}
+    assert KINDS["repair_twin"].choices["resource"] == {each.value for each in TWINS}
 
 
 # What becomes of a job.

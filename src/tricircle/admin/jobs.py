@@ -40,6 +40,7 @@ from tricircle.core.jobs import (
     make_job,
     pod_of,
     project_of,
+    require_sensible,
 )
 from tricircle.core.model import ProjectId
 from tricircle.interfaces.jobs import JobFilter
@@ -226,6 +227,7 @@ async def _read_job(uses: Backend, wanted: JobCreate) -> Job:
         )
     # before the pod is looked up, so that all other fields are there and right
     job = make_job(wanted.kind, wanted.fields)
+    require_sensible(job)
     pod_key = pod_of(job)
     if pod_key is None:
         return job

@@ -37,12 +37,15 @@ class Job:
 
     ``kind`` is kept in the database and shown: never rename one. An operator may
     submit those with ``for_operators``. A ``quiet`` one runs again and again, so its
-    history holds failures only.
+    history holds failures only. ``choices`` are the values that a field may have, and
+    ``optional`` the fields that may be empty.
     """
 
     kind: ClassVar[str] = ""
     for_operators: ClassVar[bool] = False
     quiet: ClassVar[bool] = False
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {}
+    optional: ClassVar[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ class RepairTwin(Job):
 
     kind: ClassVar[str] = "repair_twin"
     for_operators: ClassVar[bool] = True
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {
+        "resource": frozenset({"network", "subnet", "security_group"})
+    }
     pod_id: PodId
     resource: str
     top_id: TopId
@@ -111,6 +117,10 @@ class Replicate(Job):
 
     kind: ClassVar[str] = "replicate"
     for_operators: ClassVar[bool] = True
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {
+        "resource": frozenset({"flavor", "keypair", "volume_type"})
+    }
+    optional: ClassVar[frozenset[str]] = frozenset({"owner"})
     pod_id: PodId
     resource: str
     owner: str
@@ -219,6 +229,22 @@ def make_job(kind: str, values: Mapping[str, object]) -> Job:
                 f"field {name} of {kind} must be text of at most {MAX_LENGTH} characters"
             )
     return job_class(**values)
+
+
+def require_sensible(job: Job) -> None:
+    """Return when the fields of a job that somebody asks for can mean something.
+
+    Not for jobs that are kept already: a later release may know more. Raises BadInput.
+    """
+    for name, value in read_fields(job).items():
+        allowed = job.choices.get(name)
+        if allowed is not None and value not in allowed:
+            raise BadInput(
+                f"field {name} of {job.kind} is '{value}'; it must be one of "
+                f"{', '.join(sorted(allowed))}"
+            )
+        if not value and name not in job.optional:
+            raise BadInput(f"field {name} of {job.kind} is empty; give an id")
 
 
 def write_fields(job: Job) -> str:
