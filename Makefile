@@ -31,7 +31,7 @@ python:
 venv: python ## make .venv from the lock, or bring it up to date
 	@$(HOUSE) venv
 
-check: python ## format, lint, types, layers, release notes and fast tests: under two minutes
+check: python ## format, lint, types, layers, release notes and fast tests: about two minutes
 	@$(HOUSE) check
 
 test: python ## everything, set-up included: checks, databases, and the tests in a real lab
