@@ -160,6 +160,16 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Composed:
+    """Put together by the service's own steps out of what several pods say.
+
+    ``answer`` names the steps.
+    """
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Not served, with the status the service itself gives, and why."""
 
@@ -173,7 +183,7 @@ NOT_YET = Refuse(501, "not yet")
 REMOVED = Refuse(410, "This resource is no longer available. No forwarding address is given.")
 """The service itself has removed this API."""
 
-Strategy = ById | Create | Merge | Replicated | Local | Refuse
+Strategy = ById | Create | Merge | Replicated | Local | Composed | Refuse
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
 from tricircle.core.model import Pod, Service
 from tricircle.core.placing import Topology
-from tricircle.core.table import ById, Create, Local, Match, Merge, Refuse, Replicated, Table
+from tricircle.core.table import (
+    ById,
+    Composed,
+    Create,
+    Local,
+    Match,
+    Merge,
+    Refuse,
+    Replicated,
+    Table,
+)
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.creation import Creator
 from tricircle.gateway.faults import fault
@@ -22,6 +32,7 @@ from tricircle.usecases.locate import Locator, Place
 from tricircle.usecases.same_pod import SamePod
 
 LocalAnswer = Callable[[Inbound, Match], Answer]
+ComposedAnswer = Callable[[Inbound, Match], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class Parts:
     topology: Callable[[], Topology]
     hooks: Mapping[str, ByIdHook]
     local_answers: Mapping[str, LocalAnswer]
+    composed_answers: Mapping[str, ComposedAnswer]
 
 
 class Engine:
@@ -62,6 +74,8 @@ class Engine:
                 return await self._replicated(inbound, match, strategy)
             case Local():
                 return self._parts.local_answers[strategy.answer](inbound, match)
+            case Composed():
+                return await self._parts.composed_answers[strategy.answer](inbound, match)
             case Refuse():
                 return _refusal(match, strategy)
             case _:
@@ -165,6 +179,8 @@ def _check_names(table: Table, parts: Parts) -> None:
                 given = parts.creator.hooks
             case Local(answer=name):
                 given = parts.local_answers
+            case Composed(answer=name):
+                given = parts.composed_answers
             case _:
                 continue
         if name not in given:

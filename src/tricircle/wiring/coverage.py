@@ -14,6 +14,7 @@ from typing import assert_never
 from tricircle.compute.routes import ROWS as COMPUTE_ROWS
 from tricircle.core.table import (
     ById,
+    Composed,
     Create,
     Local,
     Merge,
@@ -39,6 +40,7 @@ _WORDS = {
     "Merge": "one list merged from all pods",
     "Replicated": "equal in all pods: read from one, changed in one and carried to the others",
     "Local": "answered by the top itself",
+    "Composed": "put together out of what several pods say",
 }
 _GONE = 410
 _NOT_YET = 501
@@ -55,7 +57,7 @@ def coverage_page() -> str:
 def strategy_name(strategy: Strategy) -> str:
     """Return the name of a strategy, for a refusal with its status."""
     match strategy:
-        case ById() | Create() | Merge() | Replicated() | Local():
+        case ById() | Create() | Merge() | Replicated() | Local() | Composed():
             return type(strategy).__name__
         case Refuse(status):
             return f"Refuse {status}"

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tricircle.adapters.bus import open_bell
 from tricircle.adapters.clock import SystemClock
@@ -19,7 +19,7 @@ from tricircle.adapters.sql import SqlStores
 from tricircle.core.placing import Topology
 from tricircle.gateway.app import GatewayApp, Limits
 from tricircle.gateway.creation import Creator
-from tricircle.gateway.engine import Engine, LocalAnswer, Parts
+from tricircle.gateway.engine import ComposedAnswer, Engine, LocalAnswer, Parts
 from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.hooks import ByIdHook, CreateHook
 from tricircle.gateway.merging import Merger
@@ -55,6 +55,7 @@ class Base:
     background: Background
     directory: Directory
     requests: JobRequests
+    forwarder: Forwarder
 
     def topology(self) -> Topology:
         """Return pods and zones as they are known now."""
@@ -68,6 +69,7 @@ class Rules:
     by_id: Mapping[str, ByIdHook]
     create: Mapping[str, CreateHook]
     local: Mapping[str, LocalAnswer]
+    composed: Mapping[str, ComposedAnswer] = field(default_factory=dict)
 
 
 @contextlib.asynccontextmanager
@@ -107,6 +109,9 @@ async def open_gateway(
             Background(),
             directory,
             JobRequests(stores.desk, bell),
+            Forwarder(
+                cloud, profile, lambda: directory.topology, settings.gateway.request_timeout_s
+            ),
         )
         await directory.refresh()
         cloud.start()
@@ -119,8 +124,7 @@ async def open_gateway(
 def _make_app(
     base: Base, listen: ListenSettings, tokens: KeystoneTokens, rules: Rules
 ) -> GatewayApp:
-    gateway = base.settings.gateway
-    forwarder = Forwarder(base.cloud, base.profile, base.topology, gateway.request_timeout_s)
+    gateway, forwarder = base.settings.gateway, base.forwarder
     locator = Locator(
         base.cloud,
         base.stores.routings,
@@ -160,6 +164,7 @@ def _make_app(
         base.topology,
         rules.by_id,
         rules.local,
+        rules.composed,
     )
     return GatewayApp(
         base.profile,
