@@ -71,3 +71,14 @@ async def test_a_zone_that_cannot_be_kept_is_refused(stores: Stores) -> None:
     await add_two_pods(stores)
     with pytest.raises(BadInput, match="the zone"):
         await stores.bindings.bind(PROJECT, ZoneName("z" * 256), EAST)
+
+
+async def test_a_binding_can_be_forgotten(stores: Stores) -> None:
+    await add_two_pods(stores)
+    await stores.bindings.bind(PROJECT, AZ1, EAST)
+    await stores.bindings.bind(PROJECT, ZoneName("az2"), EAST)
+    for zone in (AZ1, AZ1, ZoneName("nul\0"), ZoneName("x" * 300)):
+        await stores.bindings.unbind(PROJECT, zone)
+    assert await stores.bindings.find_binding(PROJECT, AZ1) is None
+    assert await stores.bindings.find_binding(PROJECT, ZoneName("az2")) == EAST
+    assert await stores.bindings.bind(PROJECT, AZ1, WEST) == WEST

@@ -159,7 +159,7 @@ class RoutingUpkeep(Protocol):
 
 
 class BindingStore(Protocol):
-    """Which pod a project's new resources of a zone go to."""
+    """Which pod a project's new resources of a zone, or servers of a group, go to."""
 
     async def find_binding(self, project_id: ProjectId, zone: ZoneName) -> PodId | None:
         """Return the pod a project is bound to in a zone ('' = no zone asked for), if any."""
@@ -171,6 +171,10 @@ class BindingStore(Protocol):
 
     async def rebind(self, project_id: ProjectId, zone: ZoneName, old: PodId, new: PodId) -> PodId:
         """Move a binding from ``old`` to ``new`` if it still is ``old``; return what it is now."""
+        ...
+
+    async def unbind(self, project_id: ProjectId, zone: ZoneName) -> None:
+        """Forget a binding; nothing happens when there is none."""
         ...
 
 

@@ -216,6 +216,10 @@ class MemoryBindings:
         self._tables.bindings[project_id, zone] = new
         return new
 
+    async def unbind(self, project_id: ProjectId, zone: ZoneName) -> None:
+        """Forget a binding; nothing happens when there is none."""
+        self._tables.bindings.pop((project_id, zone), None)
+
 
 class MemoryPositions:
     """``interfaces.store.PositionStore`` in memory."""

@@ -55,3 +55,8 @@ class SqlBindings:
         except IntegrityError:
             raise unknown_pod(new) from None
         return await self.find_binding(project_id, zone) or await self.bind(project_id, zone, new)
+
+    async def unbind(self, project_id: ProjectId, zone: ZoneName) -> None:
+        """Forget a binding; nothing happens when there is none."""
+        if is_storable(project_id) and is_storable(zone):
+            await self._database.write(statements.unbind(project_id, zone))

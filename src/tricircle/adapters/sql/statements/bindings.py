@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Insert, Select, Update, select, update
+from sqlalchemy import Delete, Insert, Select, Update, delete, select, update
 
 from tricircle.adapters.sql.statements.inserts import insert_missing
 from tricircle.adapters.sql.tables import binding
@@ -33,3 +33,8 @@ def rebind(project_id: ProjectId, zone: ZoneName, old: PodId, new: PodId) -> Upd
         )
         .values(pod_id=new)
     )
+
+
+def unbind(project_id: ProjectId, zone: ZoneName) -> Delete:
+    """Return the removal of a binding."""
+    return delete(binding).where(binding.c.project_id == project_id, binding.c.zone == zone)
