@@ -261,6 +261,16 @@ async def test_a_failure_is_tried_again_later_and_in_the_end_left_to_an_operator
     assert shown.events[-1].why == "again"
 
 
+@pytest.mark.parametrize("text", ["a\0b", "half a pair \ud83e", "x" * 100_000])
+async def test_whatever_a_pod_says_can_be_kept(stores: Stores, text: str) -> None:
+    for outcome in (Unsuccessful(text), PodAway(text), Succeeded(text)):
+        (job_id,) = await submit(stores, "s1")
+        await stores.records.redo_job(job_id, "operator", REQUEST_ID)
+        assert await finish(stores, await claim(stores), outcome, AT_ONCE) == {job_id}
+    shown = await stores.records.get_job(job_id)
+    assert shown.events[-1].why.startswith(text[:1])
+
+
 async def test_a_new_request_revives_what_has_failed(stores: Stores) -> None:
     (job_id,) = await submit(stores, "s1")
     for _ in range(2):

@@ -294,6 +294,27 @@ async def test_what_was_done_is_kept_when_the_database_is_back_in_time(world: Wo
     assert world.done["s1"] == 1
 
 
+async def test_a_worker_goes_on_after_a_defect_in_any_of_its_loops(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = world.line()
+
+    async def handler(job: ReleaseServer, errand: Errand) -> Outcome:
+        line.broken = True
+        return await world.count(job, errand)
+
+    await world.submit(release("s1"), release("s2"))
+    async with world.working(handler, line=line, lease_s=30):
+        await world.clock.advance(14)
+        line.broken = False
+        await world.clock.advance(5)
+        assert (await world.record(release("s1"))).state is JobState.DONE
+        line.broken = False
+        await world.clock.advance(60)
+        assert (await world.record(release("s2"))).state is JobState.DONE
+    assert "a defect" in caplog.text
+
+
 async def test_a_run_whose_job_was_taken_away_is_ended(world: World) -> None:
     ended = []
 

@@ -60,6 +60,7 @@ class Line:
 
     queue: JobQueue
     cut: bool = False
+    broken: bool = False
 
     async def claim_jobs(self, ask: ClaimAsk) -> Claimed:
         return await self._line().claim_jobs(ask)
@@ -76,6 +77,8 @@ class Line:
         return await self._line().recover_jobs(rules)
 
     def _line(self) -> JobQueue:
+        if self.broken:
+            raise ValueError("a defect")
         if self.cut:
             raise ServiceUnavailable("the database does not answer; please retry")
         return self.queue

@@ -21,7 +21,7 @@ from typing import ClassVar, NewType, TypeVar, assert_never
 
 from tricircle.core.errors import BadInput
 from tricircle.core.model import PodId, ProjectId, TopId
-from tricircle.core.texts import MAX_LENGTH, is_storable
+from tricircle.core.texts import MAX_LENGTH, is_storable, make_storable
 
 JobId = NewType("JobId", str)
 LeaseToken = NewType("LeaseToken", str)
@@ -460,13 +460,14 @@ def decide(ending: Ending, asked: int) -> Move:
     again = asked > run.asked
     match outcome:
         case Succeeded():
+            note = make_storable(outcome.note, MAX_REASON)
             if again:
                 return Move(JobState.NEW, 0, why="asked again during the run")
             if outcome.again_in_s is not None:
-                return Move(JobState.NEW, 0, _spread(outcome.again_in_s, ending), outcome.note)
-            return Move(JobState.DONE, run.attempt, why=outcome.note)
+                return Move(JobState.NEW, 0, _spread(outcome.again_in_s, ending), note)
+            return Move(JobState.DONE, run.attempt, why=note)
         case Unsuccessful():
-            why = outcome.reason[:MAX_REASON]
+            why = make_storable(outcome.reason, MAX_REASON)
             if again:
                 return Move(JobState.NEW, 0, _backoff_s(1, ending), why, failed=True)
             if run.attempt < rules.max_attempts:
@@ -477,17 +478,19 @@ def decide(ending: Ending, asked: int) -> Move:
                 return Move(JobState.NEW, 0, wait_s, why, failed=True)
             return Move(JobState.FAILED, run.attempt, why=why, failed=True)
         case Postponed():
-            why = outcome.reason[:MAX_REASON]
+            why = make_storable(outcome.reason, MAX_REASON)
             return Move(JobState.NEW, run.attempt - 1, _spread(outcome.wait_s, ending), why)
         case NotYet():
             attempt = 0 if again else run.attempt
             wait_s = _backoff_s(attempt + again, ending)
-            return Move(JobState.NEW, attempt, wait_s, outcome.reason[:MAX_REASON])
+            return Move(JobState.NEW, attempt, wait_s, make_storable(outcome.reason, MAX_REASON))
         case PodAway():
-            why = outcome.reason[:MAX_REASON]
+            why = make_storable(outcome.reason, MAX_REASON)
             return Move(JobState.NEW, run.attempt - 1, 0.0, why, failed=True)
         case HandedBack():
-            return Move(JobState.NEW, run.attempt - 1, 0.0, outcome.reason[:MAX_REASON])
+            return Move(
+                JobState.NEW, run.attempt - 1, 0.0, make_storable(outcome.reason, MAX_REASON)
+            )
         case _:
             assert_never(outcome)
 

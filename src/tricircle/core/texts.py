@@ -24,6 +24,17 @@ def is_encodable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def make_storable(text: str, length: int) -> str:
+    """Return the beginning of ``text``, with ``?`` for what no database takes.
+
+    For what a pod says, which may be anything.
+    """
+    text = text[:length]
+    if is_encodable(text):
+        return text
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
 def require_storable(what: str, text: str) -> None:
     """Raise BadInput naming ``what`` unless ``text`` can be an id or name in the store."""
     if len(text) > MAX_LENGTH:

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tricircle.adapters.log import set_request_id
 from tricircle.core.errors import (
@@ -46,6 +46,8 @@ from tricircle.interfaces.jobs import ClaimAsk, JobQueue
 from tricircle.xjob.kinds import Kind
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLAIM_LIMIT = 50
 """Jobs that one claim takes at most, so that several workers share a burst."""
@@ -134,10 +136,10 @@ class Worker:
     def start(self) -> None:
         """Begin to take jobs, in tasks of the running loop."""
         loops: list[Coroutine[None, None, None]] = [
-            self._claim_for_ever(),
+            self._claim_until_stopped(),
             self._renew_for_ever(),
             self._recover_for_ever(),
-            self._finish_for_ever(),
+            self._finish_until_closed(),
         ]
         self._loops = [asyncio.create_task(loop) for loop in loops]
         log.info("worker started", extra={"worker": self.name})
@@ -174,16 +176,22 @@ class Worker:
 
     # Claiming.
 
-    async def _claim_for_ever(self) -> None:
+    async def _claim_until_stopped(self) -> None:
         while not self._state.stopping:
             self._woken.clear()
-            try:
-                wait_s = await self._claim_once()
-            except TricircleError as error:
-                log.warning("no jobs claimed", extra={"reason": str(error)})
-                wait_s = self._options.poll_interval_s
+            wait_s = await self._try("claim jobs", self._claim_once, self._options.poll_interval_s)
             if wait_s > 0:
                 await self._wait_for_bell(wait_s)
+
+    async def _try(self, what: str, step: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Return what a step of a loop returns; a loop goes on whatever becomes of one step."""
+        try:
+            return await step()
+        except TricircleError as error:
+            log.warning("tried again soon", extra={"step": what, "reason": str(error)})
+        except Exception:
+            log.exception("tried again soon", extra={"step": what})
+        return otherwise
 
     async def _claim_once(self) -> float:
         """Claim as many jobs as there is room for; return after how long to look again."""
@@ -278,22 +286,19 @@ class Worker:
 
     # Finishing.
 
-    async def _finish_for_ever(self) -> None:
+    async def _finish_until_closed(self) -> None:
         while self._state.finished or not self._state.closing:
             await self._ready.wait()
-            try:
-                await self._finish_once()
-            except TricircleError as error:
-                # tried again as long as the leases hold, which are renewed meanwhile
-                log.warning("ends of jobs not yet kept", extra={"reason": str(error)})
+            # tried again as long as the leases hold, which are renewed meanwhile
+            if not await self._try("keep what came of jobs", self._finish_once, otherwise=False):
                 await self._clock.sleep(FINISH_PAUSE_S)
 
-    async def _finish_once(self) -> None:
+    async def _finish_once(self) -> bool:
         """Keep what came of all runs that are over; what fails is kept next time."""
         self._ready.clear()
         batch, self._state.finished = self._state.finished, []
         if not batch:
-            return
+            return True
         endings = [active.ending for active in batch if active.ending is not None]
         try:
             kept = await self._queue.finish_runs(endings)
@@ -308,31 +313,29 @@ class Worker:
             self._forget(active)
         # there is room again, and what has just ended may be due again soon
         self.wake()
+        return True
 
     # Leases.
 
     async def _renew_for_ever(self) -> None:
         while True:
             await self._clock.sleep(self._options.lease_s / RENEWALS_PER_LEASE)
-            await self._renew_once()
+            if not await self._try("renew leases", self._renew_once, otherwise=False):
+                end_s = self._clock.now_s() + self._options.lease_s * LEASE_MARGIN
+                active = self._state.active.values()
+                self._give_up([one for one in active if one.safe_until_s <= end_s])
 
-    async def _renew_once(self) -> None:
-        lease_s = self._options.lease_s
-        asked_s = self._clock.now_s()
+    async def _renew_once(self) -> bool:
+        lease_s, asked_s = self._options.lease_s, self._clock.now_s()
         wanted = list(self._state.active.values())
         if not wanted:
-            return
-        try:
-            held = await self._queue.renew_leases({one.run.token for one in wanted}, lease_s)
-        except TricircleError as error:
-            log.warning("leases not renewed", extra={"reason": str(error)})
-            end_s = self._clock.now_s() + lease_s * LEASE_MARGIN
-            self._give_up([one for one in wanted if one.safe_until_s <= end_s])
-            return
+            return True
+        held = await self._queue.renew_leases({one.run.token for one in wanted}, lease_s)
         for active in wanted:
             if active.run.job_id in held:
                 active.safe_until_s = asked_s + lease_s
         self._give_up([one for one in wanted if one.run.job_id not in held])
+        return True
 
     def _give_up(self, lost: list[_Active]) -> None:
         for active in lost:
@@ -345,14 +348,13 @@ class Worker:
         while True:
             pause_s = self._options.lease_s / RENEWALS_PER_LEASE
             await self._clock.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311
-            try:
-                recovered = await self._queue.recover_jobs(self._options.rules)
-            except TricircleError as error:
-                log.warning("abandoned jobs not looked for", extra={"reason": str(error)})
-                continue
-            if recovered:
-                log.warning("jobs of dead workers taken back", extra={"jobs": recovered})
-                self.wake()
+            await self._try("look for abandoned jobs", self._recover_once, None)
+
+    async def _recover_once(self) -> None:
+        recovered = await self._queue.recover_jobs(self._options.rules)
+        if recovered:
+            log.warning("jobs of dead workers taken back", extra={"jobs": recovered})
+            self.wake()
 
 
 def explain(error: TricircleError, job: Job, is_dead: Callable[[PodId], bool]) -> Outcome:

@@ -158,9 +158,13 @@ async def _tell(
 
 def read_record(row: AnyRow) -> JobRecord:
     """Return the job of a row with ``statements.jobs.COLUMNS``. Raises BadInput."""
+    try:
+        fields = json.loads(row.fields)
+    except ValueError:
+        raise BadInput(f"the fields of job {row.id} are no JSON") from None
     return JobRecord(
         id=JobId(row.id),
-        job=make_job(row.kind, json.loads(row.fields)),
+        job=make_job(row.kind, fields),
         state=JobState(row.state),
         request_id=row.request_id,
         asked=row.asked,

@@ -42,7 +42,7 @@ from tricircle.core.jobs import (
     take_within_rooms,
 )
 from tricircle.core.model import PodId
-from tricircle.core.texts import require_storable
+from tricircle.core.texts import make_storable, require_storable
 from tricircle.interfaces.jobs import ClaimAsk, Claimed
 
 BATCH = 200
@@ -303,7 +303,7 @@ class SqlJobQueue:
                 continue
             failures = 1 if row is None else row.failures + 1
             pause_s = pod_pause_s(failures, ending.rules, ending.jitter)
-            reason = cast(PodAway, ending.outcome).reason[:MAX_REASON]
+            reason = make_storable(cast(PodAway, ending.outcome).reason, MAX_REASON)
             values = statements.pause_values(pod_id, failures, pause_s, reason)
             await connection.execute(insert_or_replace(self._database.backend, pod_pause, values))
 
@@ -342,7 +342,7 @@ async def _carry_out(connection: AsyncConnection, moves: Mapping[JobId, Move]) -
 
 async def _set_aside(connection: AsyncConnection, job_id: JobId, worker: str, reason: str) -> None:
     """Leave a job whose fields this release cannot read to an operator."""
-    move = Move(JobState.FAILED, 0, why=reason[:MAX_REASON], failed=True)
+    move = Move(JobState.FAILED, 0, why=make_storable(reason, MAX_REASON), failed=True)
     await connection.execute(statements.move([job_id], move))
     await _tell(connection, [_event(job_id, move.state, worker, move.why)])
 
