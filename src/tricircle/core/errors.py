@@ -100,15 +100,26 @@ class PodMisbehaved(PodError):
     """The pod's answer is not usable HTTP, or not the JSON it should be: 502."""
 
 
-class NeutronRefused(PodError):
+class TwinRefused(PodError):
+    """A pod said no to a twin: 503 where nobody knows what is wrong, another pod may take it.
+
+    ``status`` is the pod's.
+    """
+
+    def __init__(self, pod_id: PodId, status: int, message: str) -> None:
+        super().__init__(pod_id, message)
+        self.status = status
+
+
+class NeutronRefused(TwinRefused):
     """A Neutron said no. Where nobody knows what the caller did wrong: 503, another pod may do it.
 
     ``status``, ``reason`` (Neutron's name of the error) and ``detail`` are its answer.
     """
 
     def __init__(self, pod_id: PodId, status: int, reason: str, detail: str) -> None:
-        super().__init__(pod_id, f"Neutron of pod {pod_id} answered {status} {reason}: {detail}")
-        self.status = status
+        answer = f"Neutron of pod {pod_id} answered {status} {reason}: {detail}"
+        super().__init__(pod_id, status, answer)
         self.reason = reason
         self.detail = detail
 

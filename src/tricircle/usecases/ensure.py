@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tricircle.core.errors import NeutronRefused, PodDead, PodTimeout, TwinBusy
+from tricircle.core.errors import PodDead, PodTimeout, TwinBusy, TwinRefused
 from tricircle.core.model import BottomId, Routing, RoutingState
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.store import RoutingStore
@@ -25,9 +25,9 @@ _LONGEST_POLL_S = 0.8
 _WORKING_PART = 0.6
 """Of the lease: what was sent by then has time to land before anyone else looks."""
 _MAY_EXIST = frozenset({409, 500, 503})
-"""Answers of a Neutron that may have made the thing, or had it before."""
+"""Answers of a pod that may have made the thing, or had it before."""
 _UNKNOWN_OUTCOMES = frozenset({502, 504})
-"""Answers of a proxy before a Neutron that may still be at work."""
+"""Answers of a proxy before a pod that may still be at work."""
 
 
 class Seeker(Protocol):
@@ -42,7 +42,7 @@ class Recipe(Seeker, Protocol):
     """How one twin is found and made."""
 
     async def make(self) -> BottomId:
-        """Make the twin. Raises NeutronRefused when it certainly was not made."""
+        """Make the twin. Raises TwinRefused when it certainly was not made."""
         ...
 
 
@@ -146,7 +146,7 @@ class TwinMaker:
                 return Ensured(found, made=False)
         try:
             return Ensured(await recipe.make(), made=True)
-        except NeutronRefused as refusal:
+        except TwinRefused as refusal:
             if refusal.status in _UNKNOWN_OUTCOMES:
                 raise
             found = await recipe.look() if refusal.status in _MAY_EXIST else None
