@@ -23,6 +23,7 @@ from tricircle.core.table import (
     Ref,
     Replicated,
     Row,
+    Shared,
     Table,
     Twin,
     rows_of,
@@ -214,6 +215,30 @@ _REPLICATED = [
     )),
 ]  # fmt: skip
 
+_UNTIL_2_35 = Version(2, 35)
+"""The last microversion with Nova's proxies to other services (MAX_PROXY_API_SUPPORT_VERSION)."""
+
+_IMAGES = [
+    *rows_of(
+        Shared(),
+        "GET /images",
+        "GET /images/detail",
+        "DELETE /images/{id}",
+        "GET /images/{id}",
+        until=_UNTIL_2_35,
+    ),
+    *rows_of(
+        Shared(),
+        "GET /images/{image_id}/metadata",
+        "POST /images/{image_id}/metadata",
+        "PUT /images/{image_id}/metadata",
+        "DELETE /images/{image_id}/metadata/{id}",
+        "GET /images/{image_id}/metadata/{id}",
+        "PUT /images/{image_id}/metadata/{id}",
+        until=Version(2, 38),
+    ),
+]
+
 _REMOVED = rows_of(
     REMOVED,
     "GET /os-agents",
@@ -268,16 +293,6 @@ _REMOVED = rows_of(
 
 _NOT_YET = rows_of(
     NOT_YET,
-    "GET /images",
-    "GET /images/detail",
-    "DELETE /images/{id}",
-    "GET /images/{id}",
-    "GET /images/{image_id}/metadata",
-    "POST /images/{image_id}/metadata",
-    "PUT /images/{image_id}/metadata",
-    "DELETE /images/{image_id}/metadata/{id}",
-    "GET /images/{image_id}/metadata/{id}",
-    "PUT /images/{image_id}/metadata/{id}",
     "GET /limits",
     "GET /os-aggregates",
     "POST /os-aggregates",
@@ -367,6 +382,7 @@ ROWS = (
     *_BELOW_A_SERVER,
     *_ZONES_AND_VERSIONS,
     *_REPLICATED,
+    *_IMAGES,
     *_REMOVED,
     *_NOT_YET,
 )

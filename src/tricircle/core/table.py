@@ -153,6 +153,11 @@ class Replicated:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Kept in a service that all pods share: asked of any one pod, changes too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Local:
     """Answered by the top itself; ``answer`` names how."""
 
@@ -183,22 +188,26 @@ NOT_YET = Refuse(501, "not yet")
 REMOVED = Refuse(410, "This resource is no longer available. No forwarding address is given.")
 """The service itself has removed this API."""
 
-Strategy = ById | Create | Merge | Replicated | Local | Composed | Refuse
+Strategy = ById | Create | Merge | Replicated | Shared | Local | Composed | Refuse
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One API: ``path`` is below the version and the project, e.g. ``/servers/{id}/action``."""
+    """One API: ``path`` is below the version and the project, e.g. ``/servers/{id}/action``.
+
+    ``until`` is the last microversion that has it; above, the service knows no such resource.
+    """
 
     method: str
     path: str
     strategy: Strategy
+    until: Version | None = None
 
 
-def rows_of(strategy: Strategy, *apis: str) -> list[Row]:
+def rows_of(strategy: Strategy, *apis: str, until: Version | None = None) -> list[Row]:
     """Return one row for each ``METHOD /path``, all with one strategy."""
     pairs = (api.split(maxsplit=1) for api in apis)
-    return [Row(method, path, strategy) for method, path in pairs]
+    return [Row(method, path, strategy, until) for method, path in pairs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
-from tricircle.core.model import Pod, Service
+from tricircle.core.model import Pod
 from tricircle.core.placing import Topology
 from tricircle.core.table import (
     ById,
@@ -18,9 +18,11 @@ from tricircle.core.table import (
     Merge,
     Refuse,
     Replicated,
+    Shared,
     Table,
 )
 from tricircle.gateway.answers import Answer
+from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.creation import Creator
 from tricircle.gateway.faults import fault
 from tricircle.gateway.forward import Forwarder, Outbound
@@ -31,7 +33,7 @@ from tricircle.gateway.request import Inbound
 from tricircle.usecases.locate import Locator, Place
 from tricircle.usecases.same_pod import SamePod
 
-LocalAnswer = Callable[[Inbound, Match], Answer]
+LocalAnswer = Callable[[Inbound, Match], Answer | Awaitable[Answer]]
 ComposedAnswer = Callable[[Inbound, Match], Awaitable[Answer]]
 
 
@@ -59,10 +61,13 @@ class Engine:
         _check_names(table, parts)
         self._parts = parts
         self._forwarder, self._locator = parts.forwarder, parts.locator
+        self._any_pod = AnyPod(parts.forwarder, parts.topology)
 
     async def answer(self, inbound: Inbound, match: Match) -> Answer:
         """Return the answer to a request. Raises errors of core.errors."""
-        strategy = match.row.strategy
+        strategy, until = match.row.strategy, match.row.until
+        if until is not None and inbound.version > until:
+            raise NotFound("The resource could not be found.")
         match strategy:
             case ById():
                 return await self._by_id(inbound, match, strategy)
@@ -72,8 +77,10 @@ class Engine:
                 return await self._parts.merger.merge(inbound, strategy)
             case Replicated():
                 return await self._replicated(inbound, match, strategy)
+            case Shared():
+                return await self._any_pod.ask(inbound)
             case Local():
-                return self._parts.local_answers[strategy.answer](inbound, match)
+                return await self._local(inbound, match, strategy)
             case Composed():
                 return await self._parts.composed_answers[strategy.answer](inbound, match)
             case Refuse():
@@ -121,7 +128,7 @@ class Engine:
         project, which comes from the pod that has it; and a role that may not ask at
         all is told so, as by the service itself.
         """
-        for pod in self._readable_pods(self._forwarder.service):
+        for pod in self._any_pod.list_pods():
             try:
                 return await self._forwarder.send(pod, Outbound.of(inbound))
             except PodError:
@@ -151,23 +158,11 @@ class Engine:
     async def _replicated(self, inbound: Inbound, match: Match, strategy: Replicated) -> Answer:
         if strategy.change is not None:
             return await self._parts.replicator.change(inbound, match, strategy.change)
-        return await self._read_any(inbound, strategy)
+        return await self._any_pod.ask(inbound, strategy.zones)
 
-    async def _read_any(self, inbound: Inbound, strategy: Replicated) -> Answer:
-        """Return what the first pod answers that can be asked; it is equal in all of them."""
-        error: PodError | None = None
-        for pod in self._readable_pods(self._forwarder.service):
-            try:
-                return await self._forwarder.send(pod, Outbound.of(inbound), strategy.zones)
-            except PodError as failed:
-                error = failed
-        raise error or ServiceUnavailable(
-            "no pod can be asked; an operator adds one with the Admin API"
-        )
-
-    def _readable_pods(self, service: Service) -> list[Pod]:
-        pods = [pod for pod in self._parts.topology().pods if service in pod.endpoints]
-        return sorted(pods, key=lambda pod: (self._forwarder.cloud.is_dead(pod.id), pod.name))
+    async def _local(self, inbound: Inbound, match: Match, strategy: Local) -> Answer:
+        answer = self._parts.local_answers[strategy.answer](inbound, match)
+        return answer if isinstance(answer, Answer) else await answer
 
 
 def _check_names(table: Table, parts: Parts) -> None:

@@ -21,6 +21,7 @@ from tricircle.core.table import (
     Refuse,
     Replicated,
     Row,
+    Shared,
     Strategy,
 )
 from tricircle.volume.routes import ROWS as VOLUME_ROWS
@@ -39,6 +40,7 @@ _WORDS = {
     "Create": "a pod is chosen, the resource is made there",
     "Merge": "one list merged from all pods",
     "Replicated": "equal in all pods: read from one, changed in one and carried to the others",
+    "Shared": "kept in a service that all pods share: asked of one of them, changed there too",
     "Local": "answered by the top itself",
     "Composed": "put together out of what several pods say",
 }
@@ -57,7 +59,7 @@ def coverage_page() -> str:
 def strategy_name(strategy: Strategy) -> str:
     """Return the name of a strategy, for a refusal with its status."""
     match strategy:
-        case ById() | Create() | Merge() | Replicated() | Local() | Composed():
+        case ById() | Create() | Merge() | Replicated() | Shared() | Local() | Composed():
             return type(strategy).__name__
         case Refuse(status):
             return f"Refuse {status}"

@@ -1,5 +1,6 @@
 """A Glance shared by all pods: enough to name images."""
 
+from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import (
     Answer,
     Document,
@@ -9,6 +10,7 @@ from tricircle.testing.cloud.http import (
     Request,
     Routes,
     answer_json,
+    parse_body,
     refuse,
 )
 from tricircle.testing.cloud.service import Service, World, unauthorized
@@ -16,7 +18,7 @@ from tricircle.testing.cloud.sources import zulu
 
 
 class Images(Service):
-    """Glance v2: list, show and delete."""
+    """Glance v2: list, show, create and delete; what is in an image is not kept."""
 
     def __init__(self, world: World) -> None:
         super().__init__("image", "image", world)
@@ -24,6 +26,7 @@ class Images(Service):
         self.items: dict[str, Document] = {}
         self._routes = Routes()
         self._routes.add("GET", "/v2/images", self._index)
+        self._routes.add("POST", "/v2/images", self._create)
         self._routes.add("GET", "/v2/images/{id}", self._show)
         self._routes.add("DELETE", "/v2/images/{id}", self._delete)
 
@@ -58,6 +61,30 @@ class Images(Service):
         self.items[image_id] = image
         return image
 
+    def list_visible(self, caller: Caller) -> list[Document]:
+        """Return the images a caller sees, the newest first."""
+        visible = [
+            image
+            for image in self.items.values()
+            if caller.is_admin or image["visibility"] == "public"
+            or image["owner"] == caller.project_id
+        ]  # fmt: skip
+        return sorted(visible, key=lambda image: (image["created_at"], image["id"]), reverse=True)
+
+    def may_write(self, caller: Caller, image: Document) -> bool:
+        """Return whether a caller may change and delete an image."""
+        return caller.is_admin or (caller.may_write and image["owner"] == caller.project_id)
+
+    def properties_of(self, image: Document) -> Document:
+        """Return the properties of an image that Glance itself gives no meaning."""
+        properties: Document = image.get("properties", {})
+        return properties
+
+    def set_properties(self, image: Document, properties: Document) -> None:
+        """Give an image these properties and no others."""
+        image["properties"] = dict(properties)
+        image["updated_at"] = zulu(self._clock())
+
     def answer(self, request: Request) -> Answer:
         """Return Glance's answer."""
         try:
@@ -83,30 +110,28 @@ class Images(Service):
         handler, request.parameters = self._routes.get(request.method, request.path)
         return handler(request)
 
-    def _visible(self, request: Request) -> list[Document]:
-        caller = request.caller
-        return [
-            image
-            for image in self.items.values()
-            if caller.is_admin or image["visibility"] == "public"
-            or image["owner"] == caller.project_id
-        ]  # fmt: skip
+    def _create(self, request: Request) -> Answer:
+        caller, given = request.caller, parse_body(request.body)
+        if not caller.may_write:
+            refuse(403, "You are not authorized to complete add_image action.")
+        image = self.add(given["name"], caller.project_id, given.get("visibility", "shared"))
+        image |= {"status": "queued", "size": None}
+        return answer_json(_shown(image), 201)
 
     def _index(self, request: Request) -> Answer:
-        images = self._visible(request)
+        images = self.list_visible(request.caller)
         for key in ("name", "status", "visibility", "owner", "id"):
             wanted = request.find(key)
             if wanted is not None:
                 wanted = wanted.removeprefix("in:")
                 images = [image for image in images if image[key] == wanted]
-        images = sorted(images, key=lambda image: (image["created_at"], image["id"]), reverse=True)
         marker = request.find("marker")
         if marker is not None:
             places = [place for place, image in enumerate(images) if image["id"] == marker]
             images = images[places[0] + 1 :] if places else []
         limit = int(request.find("limit") or 25)
         body: Document = {
-            "images": images[:limit],
+            "images": [_shown(image) for image in images[:limit]],
             "first": "/v2/images",
             "schema": "/v2/schemas/images",
         }
@@ -116,21 +141,27 @@ class Images(Service):
 
     def _get(self, request: Request) -> Document:
         wanted = request.parameters["id"]
-        found = next((image for image in self._visible(request) if image["id"] == wanted), None)
+        visible = self.list_visible(request.caller)
+        found = next((image for image in visible if image["id"] == wanted), None)
         if found is None:
             refuse(404, f"No image found with ID {wanted}")
         return found
 
     def _show(self, request: Request) -> Answer:
-        return answer_json(self._get(request))
+        return answer_json(_shown(self._get(request)))
 
     def _delete(self, request: Request) -> Answer:
         image = self._get(request)
-        caller = request.caller
-        if not caller.is_admin and not (caller.may_write and image["owner"] == caller.project_id):
+        if not self.may_write(request.caller, image):
             refuse(403, "You are not authorized to complete delete_image action.")
         del self.items[image["id"]]
         return Answer(204)
+
+
+def _shown(image: Document) -> Document:
+    """Return an image as Glance shows it: its properties are beside its own fields."""
+    plain = {key: value for key, value in image.items() if key != "properties"}
+    return {**plain, **image.get("properties", {})}
 
 
 def _version_view(request: Request) -> Document:

@@ -14,6 +14,7 @@ from tricircle.testing.cloud.compute import (
     details,
     flavors,
     hypervisors,
+    images,
     information,
     keypairs,
     server_groups,
@@ -350,6 +351,7 @@ class Compute(Service):
             *information.ROUTES,
             *hypervisors.ROUTES,
             *server_groups.ROUTES,
+            *images.ROUTES,
             *actions.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))
