@@ -5,6 +5,8 @@ ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 PYTHON ?= python3.11
 PODS ?= 2
 TOP_DB ?= mariadb
+AREA ?= compute
+REGEX ?=
 
 # A uv of our own comes last, so that the machine's wins.
 export PATH := $(PATH):$(ROOT)/.venv-tools/bin
@@ -17,7 +19,7 @@ VENV_PYTHON := $(IN_ROOT) .venv/bin/python
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv check test test-faults demo lab-up lab-status lab-down bench lock coverage-page option-page clean python
+.PHONY: help venv check test test-faults tempest demo lab-up lab-status lab-down bench lock coverage-page option-page clean python
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' "$(ROOT)/Makefile" | sed -E 's/:.*## /\t/' \
@@ -39,6 +41,10 @@ test: python ## everything, set-up included: checks, databases, and the tests in
 
 test-faults: python ## the long fault runs: 10,000 jobs while workers, broker and a pod die
 	@$(HOUSE) test-faults
+
+tempest: venv ## tempest's API tests straight at a pod and through the top (AREA=compute|volume REGEX=...)
+	@$(LAB) up --pods $(PODS)
+	@$(LAB) tempest $(AREA) --regex '$(REGEX)'
 
 demo: venv ## start the lab and show one cloud made of two: the place to begin
 	@$(LAB) demo --pods $(PODS)

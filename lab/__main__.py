@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from lab import composition, demo, health, lifecycle, outage, state
+from lab import composition, demo, health, lifecycle, outage, state, tempest
 from lab.api import ApiError
 from lab.health import Health
 from lab.progress import say
@@ -50,6 +50,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     status.add_argument("--json", action="store_true", help="as JSON")
     for name, (_function, text) in POD_COMMANDS.items():
         commands.add_parser(name, help=text).add_argument("pod", help="for example pod1")
+    compared = commands.add_parser("tempest", help="tempest at a pod and at the top, compared")
+    compared.add_argument("area", choices=sorted(tempest.AREAS))
+    compared.add_argument("--pod", default="pod1", help="where it runs straight (default pod1)")
+    compared.add_argument("--regex", default="", help="only the tests that match")
+    compared.add_argument("--workers", type=int, default=2, help="tests at a time (default 2)")
     return parser.parse_args(arguments)
 
 
@@ -68,6 +73,9 @@ def run(options: argparse.Namespace) -> int:
     settings = state.settings_of_running(settings)
     if options.command == "status":
         return show_status(settings, options.json)
+    if options.command == "tempest":
+        words = (options.area, options.pod, options.regex, options.workers)
+        return tempest.compare(settings, *words)
     with state.locked(settings):
         POD_COMMANDS[options.command][0](settings, options.pod)
     return 0

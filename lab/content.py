@@ -18,14 +18,14 @@ PUBLIC = "public"
 CONFLICT = 409
 
 
-def ensure_image(settings: Settings, api: Api) -> None:
-    """Create the public image and give it its bytes, unless there is one that has them."""
+def ensure_image(settings: Settings, api: Api, name: str = IMAGE) -> None:
+    """Create a public image and give it its bytes, unless there is one that has them."""
     url = f"{settings.glance.url}/v2/images"
-    found = api.get(f"{url}?name={IMAGE}")["images"]
+    found = api.get(f"{url}?name={name}")["images"]
     if any(image["status"] == "active" for image in found):
         return
     described = {
-        "name": IMAGE,
+        "name": name,
         "disk_format": "raw",
         "container_format": "bare",
         "visibility": "public",
