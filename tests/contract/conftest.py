@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.databases import empty_tables, get_migrated_url
+from tests.databases import empty_tables, get_migrated_url, get_server
 from tricircle.adapters.sql import Database, SqlStores, open_database
 from tricircle.adapters.sql.schema import sync_schema
 from tricircle.testing.store import MemoryStores
@@ -64,6 +64,29 @@ async def stores(store_url: str | None) -> AsyncIterator[Stores]:
         return
     async with _open_empty(store_url) as opened:
         yield SqlStores(opened)
+
+
+OTHER_ISOLATION = {
+    # each server's default is the other one's change
+    "mariadb": (
+        "SET GLOBAL tx_isolation = 'READ-COMMITTED'",
+        "SET GLOBAL tx_isolation = 'REPEATABLE-READ'",
+    ),
+    "postgresql": (
+        "ALTER ROLE postgres SET default_transaction_isolation = 'repeatable read'",
+        "ALTER ROLE postgres RESET default_transaction_isolation",
+    ),
+}
+
+
+@pytest.fixture(params=SERVERS)
+def reconfigured_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database whose server has the isolation level that is not its default."""
+    url = get_migrated_url(request.param)
+    change, undo = OTHER_ISOLATION[request.param]
+    get_server(request.param).run_sql(change)
+    yield url
+    get_server(request.param).run_sql(undo)
 
 
 def _make_url(request: pytest.FixtureRequest, kind: str) -> str:

@@ -20,6 +20,7 @@ from tricircle.core.model import (
     VersionRange,
 )
 from tricircle.interfaces.jobs import JobDesk, JobQueue, JobRecords
+from tricircle.interfaces.quotas import QuotaCounts, QuotaLedger, QuotaLimits
 from tricircle.interfaces.store import (
     BindingStore,
     NodeStore,
@@ -62,6 +63,12 @@ class Stores(Protocol):
     def records(self) -> JobRecords: ...
     @property
     def wishes(self) -> Wishes: ...
+    @property
+    def quota_limits(self) -> QuotaLimits: ...
+    @property
+    def quota_ledger(self) -> QuotaLedger: ...
+    @property
+    def quota_counts(self) -> QuotaCounts: ...
 
 
 COMPUTE = Endpoint(

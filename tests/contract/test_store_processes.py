@@ -6,22 +6,15 @@ import asyncio
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.contract.claiming import THINGS
 from tests.contract.samples import add_two_pods
-from tests.databases import empty_tables, get_migrated_url, get_server
+from tests.databases import empty_tables
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.model import RoutingState
 
 PROCESSES = 2
-SERVERS = [
-    pytest.param("mariadb", marks=pytest.mark.database),
-    pytest.param("postgresql", marks=pytest.mark.database),
-]
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,29 +53,6 @@ async def test_every_claim_is_won_by_one_and_all_see_the_same_bindings(
     database_url: str, sql_stores: SqlStores
 ) -> None:
     await assert_each_thing_is_won_once(database_url, sql_stores)
-
-
-OTHER_ISOLATION = {
-    # each server's default is the other one's change
-    "mariadb": (
-        "SET GLOBAL tx_isolation = 'READ-COMMITTED'",
-        "SET GLOBAL tx_isolation = 'REPEATABLE-READ'",
-    ),
-    "postgresql": (
-        "ALTER ROLE postgres SET default_transaction_isolation = 'repeatable read'",
-        "ALTER ROLE postgres RESET default_transaction_isolation",
-    ),
-}
-
-
-@pytest.fixture(params=SERVERS)
-def reconfigured_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database whose server has the isolation level that is not its default."""
-    url = get_migrated_url(request.param)
-    change, undo = OTHER_ISOLATION[request.param]
-    get_server(request.param).run_sql(change)
-    yield url
-    get_server(request.param).run_sql(undo)
 
 
 async def test_the_isolation_level_of_the_server_does_not_matter(reconfigured_url: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tricircle.core.errors import Conflict, Duplicate, NotFound, PodInUse
+from tricircle.core.errors import BadInput, Conflict, Duplicate, NotFound, PodInUse
 from tricircle.core.jobs import JobId, JobState
 from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
+from tricircle.core.quotas import MAX_USER, Holder
 from tricircle.core.texts import require_storable
 from tricircle.core.wishes import WORDS, WishKey
 
@@ -116,6 +117,16 @@ def require_storable_wish(key: WishKey) -> None:
     """Raise BadInput unless a wish of this key can be kept."""
     require_storable(f"the owner of the {WORDS[key.resource]}", key.owner)
     require_storable(f"the id of the {WORDS[key.resource]}", key.name)
+
+
+def require_storable_holder(holder: Holder) -> None:
+    """Raise BadInput unless quotas of this holder can be kept."""
+    require_storable("the id of the project", holder.project_id)
+    require_storable("the id of the user", holder.user_id)
+    if len(holder.user_id) > MAX_USER:
+        raise BadInput(
+            f"the id of the user is longer than {MAX_USER} characters; use a shorter one"
+        )
 
 
 def _describe(holdings: Holdings) -> str:

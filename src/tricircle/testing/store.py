@@ -30,6 +30,12 @@ from tricircle.testing.job_store import (
     MemoryJobQueue,
     MemoryJobRecords,
 )
+from tricircle.testing.quota_store import (
+    MemoryQuotaCounts,
+    MemoryQuotaLedger,
+    MemoryQuotaLimits,
+    QuotaTables,
+)
 from tricircle.testing.routing_store import MemoryRoutings, MemoryUpkeep, Now, RoutingTable
 from tricircle.testing.wish_store import MemoryWishes, WishTable
 
@@ -47,6 +53,7 @@ class Tables:
     nodes: dict[PodId, Node] = field(default_factory=dict)
     jobs: JobTable = field(default_factory=JobTable)
     wishes: WishTable = field(default_factory=WishTable)
+    quotas: QuotaTables = field(default_factory=QuotaTables)
 
     def forget_bindings(self, pod_id: PodId) -> None:
         """Drop the bindings to a pod that is deleted."""
@@ -59,7 +66,7 @@ class Tables:
 
 
 class MemoryStores:
-    """Every Protocol of ``interfaces.store``, ``.jobs`` and ``.wishes``, like ``SqlStores``."""
+    """All of ``interfaces.store``, ``.jobs``, ``.wishes`` and ``.quotas``, like ``SqlStores``."""
 
     def __init__(self, now: Now | None = None) -> None:
         tables = Tables(now or _wall_time)
@@ -75,6 +82,9 @@ class MemoryStores:
         self.queue = MemoryJobQueue(tables.jobs, tables.now)
         self.records = MemoryJobRecords(tables.jobs, tables.now, self.desk)
         self.wishes = MemoryWishes(tables.wishes, self.desk, lambda: sorted(tables.pods))
+        self.quota_limits = MemoryQuotaLimits(tables.quotas)
+        self.quota_ledger = MemoryQuotaLedger(tables.quotas, tables.now)
+        self.quota_counts = MemoryQuotaCounts(tables.quotas, tables.now)
 
 
 class MemoryPods:

@@ -9,6 +9,7 @@ from tricircle.adapters.sql.jobs import SqlJobDesk, SqlJobQueue
 from tricircle.adapters.sql.nodes import SqlNodes
 from tricircle.adapters.sql.pods import SqlPods
 from tricircle.adapters.sql.positions import SqlPositions
+from tricircle.adapters.sql.quotas import SqlQuotaCounts, SqlQuotaLedger, SqlQuotaLimits
 from tricircle.adapters.sql.routings import SqlRoutings
 from tricircle.adapters.sql.upkeep import SqlUpkeep
 from tricircle.adapters.sql.wishes import SqlWishes
@@ -16,7 +17,7 @@ from tricircle.adapters.sql.zones import SqlZones
 
 
 class SqlStores:
-    """Every Protocol of ``interfaces.store``, ``.jobs`` and ``.wishes``, on one ``Database``."""
+    """All of ``interfaces.store``, ``.jobs``, ``.wishes`` and ``.quotas``, on one ``Database``."""
 
     def __init__(self, database: Database) -> None:
         self.pods = SqlPods(database)
@@ -30,3 +31,6 @@ class SqlStores:
         self.queue = SqlJobQueue(database)
         self.records = SqlJobRecords(database, self.desk)
         self.wishes = SqlWishes(database, self.desk)
+        self.quota_limits = SqlQuotaLimits(database)
+        self.quota_ledger = SqlQuotaLedger(database)
+        self.quota_counts = SqlQuotaCounts(database)

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 
 from tricircle.adapters.sql.columns import ExactText, UtcTime, now
+from tricircle.core.quotas import MAX_USER
 from tricircle.core.texts import MAX_LENGTH
 
 metadata = MetaData(
@@ -40,6 +41,7 @@ _long_text = Text().with_variant(mysql.TEXT(charset="utf8mb4"), "mysql")
 # SQLite numbers rows by itself only in a column of this very type
 _number = BigInteger().with_variant(Integer(), "sqlite")
 _digest = ExactText(64)
+_user = ExactText(MAX_USER)
 _long_bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 pod = Table(
@@ -240,5 +242,65 @@ wish_pod = Table(
     Column("generation", BigInteger(), nullable=False),
     Column("bottom_id", _id),
     Index(None, "pod_id"),
+    mysql_engine="InnoDB",
+)
+
+# Limits of projects and, where user_id is not '', of users in them.
+quota_limit = Table(
+    "quota_limit",
+    metadata,
+    Column("service", _word, primary_key=True),
+    Column("project_id", _id, primary_key=True),
+    Column("user_id", _user, primary_key=True),
+    Column("resource", _id, primary_key=True),
+    Column("amount", BigInteger(), nullable=False),
+    mysql_engine="InnoDB",
+)
+
+quota_class = Table(
+    "quota_class",
+    metadata,
+    Column("service", _word, primary_key=True),
+    Column("name", _id, primary_key=True),
+    Column("resource", _id, primary_key=True),
+    Column("amount", BigInteger(), nullable=False),
+    mysql_engine="InnoDB",
+)
+
+# What is used, claims under way included; each row is its own lock. taken and given
+# only ever grow: what was claimed, and what was given back by resources that went.
+quota_usage = Table(
+    "quota_usage",
+    metadata,
+    Column("service", _word, primary_key=True),
+    Column("project_id", _id, primary_key=True),
+    Column("user_id", _user, primary_key=True),
+    Column("resource", _id, primary_key=True),
+    Column("used", BigInteger(), nullable=False),
+    Column("taken", BigInteger(), nullable=False),
+    Column("given", BigInteger(), nullable=False),
+    # when the pods were last asked
+    Column("counted_at", UtcTime(), nullable=False),
+    Index(None, "counted_at"),
+    mysql_engine="InnoDB",
+)
+
+# What one creation took. While its outcome is open it has a time after which no
+# request can be behind it, and then the id of what it became.
+quota_claim = Table(
+    "quota_claim",
+    metadata,
+    Column("id", _id, primary_key=True),
+    Column("service", _word, nullable=False),
+    Column("project_id", _id, nullable=False),
+    Column("user_id", _user, nullable=False),
+    # by resource, as JSON
+    Column("amounts", _long_text, nullable=False),
+    Column("resource_id", _id),
+    Column("expires_at", UtcTime()),
+    Column("created_at", UtcTime(), server_default=now(), nullable=False),
+    Index(None, "resource_id"),
+    Index(None, "expires_at"),
+    Index(None, "project_id", "expires_at"),
     mysql_engine="InnoDB",
 )
