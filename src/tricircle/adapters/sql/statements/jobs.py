@@ -221,7 +221,8 @@ def lock_waiting(ids: Collection[JobId], limit: int) -> Rows:
     """
     return (
         select(*COLUMNS)
-        .where(job.c.id.in_(ids), job.c.state == _NEW)
+        # due still: since it was read another worker may have done it, and it is due later
+        .where(job.c.id.in_(ids), job.c.state == _NEW, job.c.due_at <= now())
         .order_by(job.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
