@@ -66,7 +66,8 @@ _BOOT_REFS = (
 )
 _SAME_HOST_REFS = tuple(
     Ref(place, Kind.SERVER, None, "Instance {id} could not be found.")
-    for place in ("os:scheduler_hints.same_host", "os:scheduler_hints.same_host[]")
+    for hints in ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints")
+    for place in (f"{hints}.same_host", f"{hints}.same_host[]")
 )
 _ATTACH_REFS = (
     Ref("volumeAttachment.volumeId", Kind.VOLUME, None, "Volume {id} could not be found."),
@@ -96,7 +97,9 @@ _KEY_OWNER = Owner("keypair.user_id", "user_id", Version(2, 10))
 
 _SERVERS = [
     Row("GET", "/servers", Merge(SERVERS)),
-    Row("GET", "/servers/detail", Merge(SERVERS_DETAIL, zones=_ITEM_ZONES)),
+    Row("GET", "/servers/detail", Merge(
+        SERVERS_DETAIL, zones=_ITEM_ZONES, hook="groups_of_servers",
+    )),
     Row("POST", "/servers", Create(
         Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
         zones=_SERVER_ZONES, hook="boot",

@@ -109,6 +109,16 @@ class DeleteStrayPort(Job):
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteServerGroup(Job):
+    """Delete what a pod still has of a server group that is deleted."""
+
+    kind: ClassVar[str] = "delete_server_group"
+    pod_id: PodId
+    group_id: TopId
+    project_id: ProjectId
+
+
+@dataclass(frozen=True, slots=True)
 class Replicate(Job):
     """Make a flavor, key pair or volume type in a pod what the top wants it to be.
 
@@ -181,6 +191,7 @@ JOB_CLASSES: tuple[type[Job], ...] = (
     RepairPort,
     RepairTwin,
     DeleteStrayPort,
+    DeleteServerGroup,
     Replicate,
     SweepPod,
     SweepTwins,

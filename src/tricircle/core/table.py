@@ -94,10 +94,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """Ask every pod, merge into one sorted, paged list."""
+    """Ask every pod, merge into one sorted, paged list.
+
+    ``hook`` names steps of the service's own on the rows of a page.
+    """
 
     listing: Listing
     zones: tuple[str, ...] = ()
+    hook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from tricircle.core.placing import Candidate, Topology, list_candidates
 from tricircle.core.table import Create
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
-from tricircle.gateway.hooks import Batch, CreateHook, Creation
+from tricircle.gateway.hooks import Batch, CreateHook, Creation, Demand
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.interfaces.store import BindingStore
@@ -83,8 +83,10 @@ class Creator:
         check_object(inbound.body)
         zone = self._asked_zone(inbound, strategy)
         must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
-        candidates = await self._candidates(inbound.caller, zone, must)
-        batch = await self._begin(inbound, strategy)
+        demand = await self._demand(inbound, strategy)
+        must = self._agreed(must, demand.must)
+        candidates = await self._candidates(inbound.caller, zone, must, demand.prefers)
+        batch = await self._begin(inbound, strategy, demand)
         made: list[tuple[Candidate, Answer]] = []
         for position, creation in enumerate(batch.creations):
             try:
@@ -118,10 +120,25 @@ class Creator:
             outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
             await self.forwarder.send(candidate.pod, outbound)
 
-    async def _begin(self, inbound: Inbound, strategy: Create) -> Batch:
+    async def _demand(self, inbound: Inbound, strategy: Create) -> Demand:
+        if strategy.hook is None:
+            return Demand()
+        return await self.hooks[strategy.hook].demand(inbound)
+
+    def _agreed(self, by_refs: PodId | None, by_hook: PodId | None) -> PodId | None:
+        """Return the pod that both demand. Raises DifferentPods."""
+        if by_refs is None or by_hook is None or by_refs == by_hook:
+            return by_refs or by_hook
+        pods = [self.topology().find_pod(one) for one in (by_refs, by_hook)]
+        names = " and ".join(pod.name if pod is not None else "?" for pod in pods)
+        raise DifferentPods(
+            f"what this request names is in pods {names}, but must be in the same pod"
+        )
+
+    async def _begin(self, inbound: Inbound, strategy: Create, demand: Demand) -> Batch:
         if strategy.hook is None:
             return Batch([PlainCreation(inbound.body)])
-        return await self.hooks[strategy.hook].begin(inbound)
+        return await self.hooks[strategy.hook].begin(inbound, demand)
 
     async def _place_one(
         self,
@@ -210,7 +227,7 @@ class Creator:
         return answer
 
     async def _candidates(
-        self, caller: Caller, zone: str | None, must: PodId | None
+        self, caller: Caller, zone: str | None, must: PodId | None, prefers: PodId | None
     ) -> Sequence[Candidate]:
         topology = self.topology()
         name, _, node = (zone or "").partition(":")
@@ -218,8 +235,8 @@ class Creator:
             raise BadInput(self.profile.absent_zone.format(zone=name))
         if node:
             must = self._forced_pod(caller, topology, name, node)
-        bound = None
-        if must is None and caller.project_id is not None:
+        bound = prefers
+        if must is None and bound is None and caller.project_id is not None:
             bound = await self.bindings.find_binding(caller.project_id, ZoneName(name))
         try:
             return list_candidates(topology, name or None, must, bound)

@@ -172,6 +172,8 @@ def _check_names(table: Table, parts: Parts) -> None:
                 given: Collection[str] = parts.hooks
             case Create(hook=str(name)):
                 given = parts.creator.hooks
+            case Merge(hook=str(name)):
+                given = parts.merger.hooks
             case Local(answer=name):
                 given = parts.local_answers
             case Composed(answer=name):

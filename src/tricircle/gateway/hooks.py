@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tricircle.core.errors import PodError
-from tricircle.core.model import Pod
+from tricircle.core.model import Pod, PodId
 from tricircle.core.placing import Candidate
 from tricircle.core.table import Match
 from tricircle.gateway.answers import Answer
@@ -94,10 +94,27 @@ class Batch:
     needed: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What else than refs and zone decides about the pod.
+
+    ``must`` is the only one that will do, ``prefers`` the one to be tried first. ``plan`` is
+    the hook's own.
+    """
+
+    must: PodId | None = None
+    prefers: PodId | None = None
+    plan: object = None
+
+
 class CreateHook(Protocol):
     """Begins creations of one kind."""
 
-    async def begin(self, inbound: Inbound) -> Batch:
+    async def demand(self, inbound: Inbound) -> Demand:
+        """Return what the request says of its pod; nothing is made yet."""
+        ...
+
+    async def begin(self, inbound: Inbound, demand: Demand) -> Batch:
         """Return the creations that a request stands for, each with a body of its own.
 
         Raises the service's own errors for networks or groups that are not there.

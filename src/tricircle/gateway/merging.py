@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -28,6 +28,9 @@ _FORBIDDEN = 403
 MISSING_PODS = b"x-tricircle-missing-pods"
 """Header that names the pods whose rows are not in a list."""
 
+PageHook = Callable[[Inbound, Sequence[Pod], Sequence[bytes]], Awaitable[Sequence[bytes]]]
+"""Returns the rows of a page, which are of these pods, as they are to be given."""
+
 
 @dataclass(frozen=True, slots=True)
 class Merger:
@@ -38,6 +41,7 @@ class Merger:
     world: ListWorld
     topology: Callable[[], Topology]
     profile: Profile
+    hooks: Mapping[str, PageHook] = field(default_factory=dict)
 
     async def merge(self, inbound: Inbound, strategy: Merge) -> Answer:
         """Return one page of a list over all pods that may hold something of it."""
@@ -45,6 +49,10 @@ class Merger:
         outcome = await list_merged(self.world, call, self._asks(inbound))
         if isinstance(outcome, PodRefusal):
             return await self._refusal(inbound, strategy, outcome)
+        if strategy.hook is not None:
+            pods = [pod for pod in self.topology().pods if pod not in outcome.missing]
+            items = await self.hooks[strategy.hook](inbound, pods, outcome.items)
+            outcome = replace(outcome, items=items)
         return self._page(inbound, strategy, outcome)
 
     def _asks(self, inbound: Inbound) -> list[PodAsk]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from contextlib import AbstractAsyncContextManager
 
 from tricircle.adapters.config import Settings
@@ -13,11 +14,14 @@ from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
 from tricircle.compute.rules.server import ServerRule
+from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.compute.rules.twins import TwinIds
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
+from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.leftovers import Leftovers
+from tricircle.usecases.server_groups import ServerGroupTwins
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.serving import Service, read_arguments, serve
@@ -56,20 +60,32 @@ async def _make_rules(base: Base) -> Rules:
     )
     networks, release, leftovers = made.servers, made.release, Leftovers(base.requests)
     twins = TwinIds(networks)
+    group_twins = _make_group_twins(base)
+    shown = ShownGroups(group_twins)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
-            "server": ServerRule(release, base.stores.routings, base.topology, leftovers),
-            "action": ServerActions(made.changes, leftovers),
+            "server": ServerRule(release, base.stores.routings, base.topology, leftovers, shown),
+            "action": ServerActions(made.changes, leftovers, shown),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),
             "detach_interface": DetachInterface(release, twins, leftovers),
         },
-        create={"boot": Boot(networks, base.topology, base.background)},
+        create={"boot": Boot(networks, base.topology, base.background, group_twins)},
         local={
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.compute,
             "zones_detail": zones.compute_detail,
         },
+        pages={"groups_of_servers": shown.in_list},
+    )
+
+
+def _make_group_twins(base: Base) -> ServerGroupTwins:
+    stores = base.stores
+    maker = TwinMaker(stores.routings, base.clock, lambda: str(uuid.uuid4()))
+    timeout_s = base.settings.gateway.request_timeout_s
+    return ServerGroupTwins(
+        base.cloud, stores.routings, stores.bindings, maker, base.topology, timeout_s
     )

@@ -22,7 +22,7 @@ from tricircle.gateway.creation import Creator
 from tricircle.gateway.engine import ComposedAnswer, Engine, LocalAnswer, Parts
 from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.hooks import ByIdHook, CreateHook
-from tricircle.gateway.merging import Merger
+from tricircle.gateway.merging import Merger, PageHook
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
 from tricircle.usecases.background import Background
@@ -70,6 +70,7 @@ class Rules:
     create: Mapping[str, CreateHook]
     local: Mapping[str, LocalAnswer]
     composed: Mapping[str, ComposedAnswer] = field(default_factory=dict)
+    pages: Mapping[str, PageHook] = field(default_factory=dict)
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +154,7 @@ def _make_app(
         rules.create,
         gateway.create_timeout_s,
     )
-    merger = Merger(forwarder, locator, world, base.topology, base.profile)
+    merger = Merger(forwarder, locator, world, base.topology, base.profile, rules.pages)
     parts = Parts(
         forwarder,
         locator,

@@ -33,6 +33,7 @@ from tricircle.usecases.probing import PodProbe
 from tricircle.usecases.purging import Purging
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
+from tricircle.usecases.server_group_removal import ServerGroupRemoval
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.serving import Service, read_arguments, serve
 from tricircle.wiring.storage import open_storage
@@ -162,6 +163,9 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         releases=networks.release_jobs,
         repair=networks.repair,
         sweep=networks.sweep,
+        group_removal=ServerGroupRemoval(
+            cloud, credential, stores.routings, stores.pods, timeout_s
+        ),
         replication=Replication(stores.wishes, stores.routings, stores.pods, replicas),
         pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas),
         survey=NodeSurvey(cloud, credential, stores.pods, stores.nodes, timeout_s),

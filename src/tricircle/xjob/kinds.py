@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from tricircle.core.jobs import (
+    DeleteServerGroup,
     DeleteStrayPort,
     Errand,
     J,
@@ -30,6 +31,7 @@ from tricircle.usecases.purging import Purging
 from tricircle.usecases.release import ReleaseJobs
 from tricircle.usecases.repair import Repair
 from tricircle.usecases.replication import Replication
+from tricircle.usecases.server_group_removal import ServerGroupRemoval
 from tricircle.usecases.sweep import Sweep
 
 SEARCH_TIMEOUT_S = 6 * 3600.0
@@ -68,6 +70,7 @@ class Handlers:
     releases: ReleaseJobs
     repair: Repair
     sweep: Sweep
+    group_removal: ServerGroupRemoval
     replication: Replication
     pod_sweep: PodSweep
     survey: NodeSurvey
@@ -93,6 +96,7 @@ def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
         kind(RepairPort, handlers.repair.run),
         kind(RepairTwin, handlers.repair.run),
         kind(DeleteStrayPort, handlers.repair.run),
+        kind(DeleteServerGroup, handlers.group_removal.run),
         kind(Replicate, handlers.replication.run),
         kind(SweepPod, handlers.pod_sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),
         kind(SweepTwins, handlers.sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tricircle.compute.profile import PROFILE
 from tricircle.compute.rules.owners import asked_server, may_be_done, release_of
+from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.core.errors import PodError
 from tricircle.core.network.server_actions import is_deletion, read_action
 from tricircle.gateway.answers import JSON, Answer
@@ -19,8 +20,10 @@ class ServerActions:
     addresses of a server whose ports are of the top.
     """
 
-    def __init__(self, changes: ServerPortsChanges, leftovers: Leftovers) -> None:
-        self._changes, self._leftovers = changes, leftovers
+    def __init__(
+        self, changes: ServerPortsChanges, leftovers: Leftovers, groups: ShownGroups
+    ) -> None:
+        self._changes, self._leftovers, self._groups = changes, leftovers, groups
 
     async def before(self, call: Call) -> Call | Answer:
         """Return the call as it is, or Nova's empty answer when the top has done it.
@@ -36,10 +39,10 @@ class ServerActions:
         return Answer(202, (JSON, *PROFILE.version_headers(call.inbound.version)))
 
     async def after(self, call: Call, answer: Answer) -> Answer:
-        """Return the pod's answer as it is; a job releases the ports of a server that goes."""
+        """Return the pod's answer; a job releases the ports of a server that goes."""
         if answer.status < 300 and is_deletion(call.inbound.body):
             await self._leftovers.hand_over([release_of(call)], call.inbound.request_id)
-        return answer
+        return await self._groups.in_server(call.pod, call.inbound.version, answer)
 
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Raise; a job sees whether the server is gone, when the pod may have deleted it."""

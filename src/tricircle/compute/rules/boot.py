@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from tricircle.core.bodies import read_value
 from tricircle.core.copies import Copies, split_copies
@@ -12,10 +13,11 @@ from tricircle.core.model import TopId
 from tricircle.core.network.asking import read_asking
 from tricircle.core.placing import Candidate, Topology
 from tricircle.gateway.answers import Answer
-from tricircle.gateway.hooks import Batch
+from tricircle.gateway.hooks import Batch, Demand
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.background import Background
 from tricircle.usecases.boot import Placed, Resolved, ServerNetworks
+from tricircle.usecases.server_groups import Joining, ServerGroupTwins
 
 
 class Boot:
@@ -26,23 +28,32 @@ class Boot:
         networks: ServerNetworks,
         topology: Callable[[], Topology],
         background: Background,
+        groups: ServerGroupTwins,
     ) -> None:
-        self._tools = BootTools(networks, topology, background)
+        self._tools, self._groups = BootTools(networks, topology, background), groups
 
-    async def begin(self, inbound: Inbound) -> Batch:
+    async def demand(self, inbound: Inbound) -> Demand:
+        """Return what the server group that a request names says of the pod.
+
+        Raises BadInput in Nova's words for a group that is not there.
+        """
+        joining = await self._groups.join(inbound.body, inbound.caller, inbound.request_id)
+        return Demand(joining.must, joining.prefers, joining) if joining else Demand()
+
+    async def begin(self, inbound: Inbound, demand: Demand) -> Batch:
         """Return the boots of a request, networks checked and ports made at the top.
 
         Raises Nova's own errors for networks, ports and groups; nothing is left then.
         """
         read_asking(inbound.body, inbound.version)  # of the whole: counts and ports may clash
-        copies = _copies(inbound)
+        copies, joining = _copies(inbound), cast(Joining | None, demand.plan)
         creations: list[BootCreation] = []
         try:
             for body in copies.bodies:
                 resolved = await self._tools.networks.resolve(
                     inbound.caller, body, inbound.version, inbound.request_id
                 )
-                creations.append(BootCreation(self._tools, resolved))
+                creations.append(BootCreation(self._tools, resolved, joining))
         except TricircleError:
             await _give_up_all(creations)
             raise
@@ -76,6 +87,7 @@ class BootCreation:
 
     tools: BootTools
     resolved: Resolved
+    joining: Joining | None = None
     placed: Placed | None = None
 
     @property
@@ -84,7 +96,9 @@ class BootCreation:
         return self.resolved.body
 
     async def place(self, candidate: Candidate, body: bytes) -> bytes:
-        """Return the body with the pod's own ports in it; twins are there by then."""
+        """Return the body with the pod's own ports and group in it; twins are there by then."""
+        if self.joining is not None:
+            body = await self.joining.enter(candidate.pod, body)
         resolved = replace(self.resolved, body=body)
         self.placed = await self.tools.networks.place(resolved, candidate.pod)
         return self.placed.body
@@ -111,6 +125,8 @@ class BootCreation:
 
     async def finish(self, candidate: Candidate, answer: Answer, top_id: str | None) -> Answer:
         """Make the ports the server's own; the top shows it right after the answer."""
+        if self.joining is not None:
+            self.joining.has_joined = True
         if self.placed is None:
             return answer
         if top_id is not None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC
 
 from tricircle.compute.rules.owners import may_be_done, release_of
+from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.core.errors import PodError
 from tricircle.core.links import strip_version
 from tricircle.core.model import Kind, Routing, TopId, Version
@@ -29,9 +30,10 @@ class ServerRule:
         routings: RoutingStore,
         topology: Callable[[], Topology],
         leftovers: Leftovers,
+        groups: ShownGroups,
     ) -> None:
         self._release, self._routings, self._topology = release, routings, topology
-        self._leftovers = leftovers
+        self._leftovers, self._groups = leftovers, groups
 
     async def before(self, call: Call) -> Call:
         """Return the call as it is."""
@@ -48,7 +50,7 @@ class ServerRule:
             await self._release_now(call)
         if call.inbound.method == "DELETE" and answer.status < 300:
             await self._release_later(call)
-        return answer
+        return await self._groups.in_server(call.pod, call.inbound.version, answer)
 
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Return what the top knows of a server whose pod does not answer, or raise ``error``."""

@@ -46,9 +46,9 @@ def boot(compute: "Compute", request: Request, given: Document, hints: Document)
         server.reservation_id = reservation
         server.launch_index = index
         server.scheduler_hints = hints
-        compute.servers[server.uuid] = server
         if "group" in hints:
-            compute.groups.join(request.caller.project_id, str(hints["group"]), server.uuid)
+            compute.groups.join(request.caller, str(hints["group"]), server.uuid)
+        compute.servers[server.uuid] = server
         _plug(compute, request.caller, server, wish)
         _attach(compute, request.caller, server, wish)
         compute.log_action(request, server, "create")

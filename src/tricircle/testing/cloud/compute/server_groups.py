@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute.guards import empty, read
 from tricircle.testing.cloud.compute.schemas import NAME
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
-from tricircle.testing.cloud.schemas import Schema, object_of
+from tricircle.testing.cloud.schemas import Schema, find_error, object_of, query_message
 
 if TYPE_CHECKING:
     from tricircle.testing.cloud.compute.service import Compute
@@ -32,15 +33,16 @@ class ServerGroups:
 
     def __init__(self) -> None:
         self.items: dict[str, ServerGroup] = {}
+        self.quota = 10
 
     def list_of(self, server_id: str) -> list[str]:
         """Return the ids of the groups a server is in."""
         return [group.id for group in self.items.values() if server_id in group.members]
 
-    def join(self, project_id: str, group_id: str, server_id: str) -> None:
-        """Put a server into a group; raises Refused if there is none."""
+    def join(self, caller: Caller, group_id: str, server_id: str) -> None:
+        """Put a server into a group; raises Refused if the caller has none of this id."""
         group = self.items.get(group_id)
-        if group is None or group.project_id != project_id:
+        if group is None or not (caller.is_admin or group.project_id == caller.project_id):
             refuse(400, f"Instance group {group_id} could not be found.")
         group.members.append(server_id)
 
@@ -79,7 +81,23 @@ def _schema(minor: int) -> Schema:
     return object_of({"server_group": dict(object_of(properties, required))}, ("server_group",))
 
 
+def _check_query(request: Request, names: tuple[str, ...], strict: bool) -> None:
+    """Raise Refused for a query that Nova's schema does not allow."""
+    values: dict[str, list[Json]] = {}
+    for key, value in request.pairs:
+        values.setdefault(key, []).append(value)
+    number: Document = {"type": ["integer", "string"], "pattern": "^[0-9]*$", "minLength": 1}
+    properties: Document = {}
+    for name in names:
+        items: Json = {"type": "string"} if name == "all_projects" else number
+        properties[name] = {"type": "array", "items": items}
+    error = find_error(object_of(properties, extra=not strict), values)
+    if error is not None:
+        refuse(400, query_message(error))
+
+
 def _index(compute: "Compute", request: Request) -> Answer:
+    _check_query(request, ("all_projects", "limit", "offset"), request.microversion >= 75)
     caller = request.caller
     everyone = caller.is_admin and request.find("all_projects") is not None
     groups = [
@@ -88,7 +106,7 @@ def _index(compute: "Compute", request: Request) -> Answer:
         if everyone or group.project_id == caller.project_id
     ]
     start = int(request.find("offset") or 0)
-    limit = int(request.find("limit") or compute.max_limit)
+    limit = min(int(request.find("limit") or 0) or compute.max_limit, compute.max_limit)
     views = [_view(group, request.microversion) for group in groups[start : start + limit]]
     return answer_json({"server_groups": views})
 
@@ -96,11 +114,16 @@ def _index(compute: "Compute", request: Request) -> Answer:
 def _create(compute: "Compute", request: Request) -> Answer:
     given = read(request, _schema(request.microversion))["server_group"]
     caller = request.caller
+    own = [one for one in compute.groups.items.values() if one.project_id == caller.project_id]
+    if len(own) >= compute.groups.quota >= 0:
+        refuse(403, "Quota exceeded, too many server groups.")
     policy = given.get("policy") or given["policies"][0]
+    rules = {name: int(value) for name, value in (given.get("rules") or {}).items()}
+    if policy != "anti-affinity" and rules:
+        refuse(400, "Only anti-affinity policy supports rules.")
     group = ServerGroup(
-        compute.ids(), given["name"], policy, caller.project_id, caller.user_id,
-        dict(given.get("rules") or {}),
-    )  # fmt: skip
+        compute.ids(), given["name"], policy, caller.project_id, caller.user_id, dict(rules)
+    )
     compute.groups.items[group.id] = group
     return answer_json({"server_group": _view(group, request.microversion)})
 
@@ -115,7 +138,9 @@ def _get(compute: "Compute", request: Request) -> ServerGroup:
 
 
 def _show(compute: "Compute", request: Request) -> Answer:
-    return answer_json({"server_group": _view(_get(compute, request), request.microversion)})
+    group = _get(compute, request)
+    _check_query(request, (), request.microversion >= 102)
+    return answer_json({"server_group": _view(group, request.microversion)})
 
 
 def _delete(compute: "Compute", request: Request) -> Answer:
