@@ -7,6 +7,7 @@ compared. ``docs/reference/api-coverage.md`` is generated from this table.
 
 from __future__ import annotations
 
+from tricircle.compute import joints
 from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
 from tricircle.core.bodies import Beside
 from tricircle.core.model import Kind, Version
@@ -296,7 +297,6 @@ _REMOVED = rows_of(
 
 _NOT_YET = rows_of(
     NOT_YET,
-    "GET /limits",
     "GET /os-aggregates",
     "POST /os-aggregates",
     "DELETE /os-aggregates/{id}",
@@ -323,8 +323,6 @@ _NOT_YET = rows_of(
     "GET /os-hosts/{id}/reboot",
     "GET /os-hosts/{id}/shutdown",
     "GET /os-hosts/{id}/startup",
-    "GET /os-hypervisors",
-    "GET /os-hypervisors/detail",
     "GET /os-hypervisors/statistics",
     "GET /os-hypervisors/{id}",
     "GET /os-hypervisors/{id}/search",
@@ -354,7 +352,6 @@ _NOT_YET = rows_of(
     "POST /os-server-groups",
     "DELETE /os-server-groups/{id}",
     "GET /os-server-groups/{id}",
-    "GET /os-services",
     "DELETE /os-services/{id}",
     "PUT /os-services/{id}",
     "GET /os-simple-tenant-usage",
@@ -386,6 +383,7 @@ ROWS = (
     *_ZONES_AND_VERSIONS,
     *_REPLICATED,
     *_IMAGES,
+    *joints.ROWS,
     *_REMOVED,
     *_NOT_YET,
 )

@@ -16,6 +16,9 @@ from tricircle.core.sorting import Dialect, SortPlan
 
 _DB_MAX_INT = 0x7FFFFFFF
 _NOVA_LIMIT = re.compile(r"^[0-9]*$")
+_COUNT = re.compile(r"[0-9]{1,4000}")
+_NOVA_LARGEST_PAGE = 1000
+"""Nova's own default of ``max_limit``."""
 _SORT_PARAMETERS = ("sort", "sort_key", "sort_dir")
 _SMALLEST_ASK = 10
 
@@ -52,6 +55,18 @@ def _nova_limit(listing: Listing, query: str) -> int:
         if not text:
             raise _nova_bad_limit(text, "should be non-empty")
     return min(_read_int(limits[-1]), listing.max_limit) if limits else listing.max_limit
+
+
+def read_plain_limit(query: str) -> int | None:
+    """Return how many rows a page of Nova has that has no ``Listing``.
+
+    None when nothing bounds it here: a limit of 0, or one that the pods will refuse.
+    """
+    limits = list_values(query, "limit")
+    if not limits:
+        return _NOVA_LARGEST_PAGE
+    text = limits[-1]
+    return min(int(text), _NOVA_LARGEST_PAGE) or None if _COUNT.fullmatch(text) else None
 
 
 def _nova_bad_limit(text: str, complaint: str) -> BadInput:

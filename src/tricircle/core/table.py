@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tricircle.core.bodies import Beside
+from tricircle.core.joining import Joint
 from tricircle.core.merge import Listing
 from tricircle.core.model import Kind, Service, Version
 from tricircle.core.wishes import Replica
@@ -179,6 +180,92 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """Pages of what pods hold, one pod after the other by name, as Nova's cells are paged.
+
+    ``rows`` is the place of the rows' ids, ``links`` that of the list of links. With a
+    parameter of ``whole`` the service gives no pages. Where a list shows its rows only
+    when ``shown_by`` is 1, pods are always asked so, and without it ``hidden`` is taken out.
+    """
+
+    rows: str
+    links: str
+    whole: tuple[str, ...] = ()
+    shown_by: str = ""
+    hidden: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Ask every pod the same, join their answers into one.
+
+    ``zones`` as in ``ById``. ``numbers`` are places of ids that each pod's database gives
+    anew (``core.pod_numbers``). ``zone_filter`` and ``host_filter`` are parameters by which
+    only pods with that zone or host can have something; a host may be ``pod:host``.
+    """
+
+    joint: Joint
+    zones: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    pages: Pages | None = None
+    zone_filter: str = ""
+    host_filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """The list of a pod that tells whether it has a thing: its name is at ``place`` then.
+
+    ``filter`` is the list's parameter for that name, if it has one. ``several`` is the
+    message for a name that several pods have; ``{name}`` and ``{pods}`` stand for both.
+    """
+
+    path: str
+    place: str
+    several: str
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Forward to the pod that has what is named: found by asking all, as nothing is recorded.
+
+    Without a ``finder`` the request itself is sent to all pods, so it must only read. The
+    name is in the path's parameter ``param``, or in the body at ``place``; where it is a
+    host, it may be ``pod:host``. ``zones`` and ``numbers`` as in ``Aggregate``.
+    """
+
+    finder: Finder | None = None
+    param: str = "id"
+    place: str = ""
+    is_host: bool = False
+    zones: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ByNumber:
+    """Forward to the pod that a number in the path names (``core.pod_numbers``).
+
+    ``absent`` is the service's own message for a number that is not there.
+    """
+
+    absent: str
+    param: str = "id"
+    zones: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ByVersion:
+    """One strategy before a microversion, another one from it on."""
+
+    before: Strategy
+    since: Version
+    then: Strategy
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Not served, with the status the service itself gives, and why."""
 
@@ -192,7 +279,20 @@ NOT_YET = Refuse(501, "not yet")
 REMOVED = Refuse(410, "This resource is no longer available. No forwarding address is given.")
 """The service itself has removed this API."""
 
-Strategy = ById | Create | Merge | Replicated | Shared | Local | Composed | Refuse
+Strategy = (
+    ById
+    | Create
+    | Merge
+    | Replicated
+    | Shared
+    | Local
+    | Composed
+    | Aggregate
+    | Ask
+    | ByNumber
+    | ByVersion
+    | Refuse
+)
 
 
 @dataclass(frozen=True, slots=True)

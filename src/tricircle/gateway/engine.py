@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -10,7 +10,11 @@ from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
 from tricircle.core.model import Pod
 from tricircle.core.placing import Topology
 from tricircle.core.table import (
+    Aggregate,
+    Ask,
     ById,
+    ByNumber,
+    ByVersion,
     Composed,
     Create,
     Local,
@@ -18,11 +22,15 @@ from tricircle.core.table import (
     Merge,
     Refuse,
     Replicated,
+    Row,
     Shared,
+    Strategy,
     Table,
 )
+from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.any_pod import AnyPod
+from tricircle.gateway.asking import Finders
 from tricircle.gateway.creation import Creator
 from tricircle.gateway.faults import fault
 from tricircle.gateway.forward import Forwarder, Outbound
@@ -47,6 +55,8 @@ class Parts:
     creator: Creator
     merger: Merger
     replicator: Replicator
+    aggregator: Aggregator
+    finders: Finders
     topology: Callable[[], Topology]
     hooks: Mapping[str, ByIdHook]
     local_answers: Mapping[str, LocalAnswer]
@@ -65,9 +75,12 @@ class Engine:
 
     async def answer(self, inbound: Inbound, match: Match) -> Answer:
         """Return the answer to a request. Raises errors of core.errors."""
-        strategy, until = match.row.strategy, match.row.until
+        until = match.row.until
         if until is not None and inbound.version > until:
             raise NotFound("The resource could not be found.")
+        return await self._answer(inbound, match, match.row.strategy)
+
+    async def _answer(self, inbound: Inbound, match: Match, strategy: Strategy) -> Answer:
         match strategy:
             case ById():
                 return await self._by_id(inbound, match, strategy)
@@ -83,6 +96,16 @@ class Engine:
                 return await self._local(inbound, match, strategy)
             case Composed():
                 return await self._parts.composed_answers[strategy.answer](inbound, match)
+            case Aggregate():
+                return await self._parts.aggregator.aggregate(inbound, strategy)
+            case Ask():
+                return await self._parts.finders.ask(inbound, match, strategy)
+            case ByNumber():
+                return await self._parts.finders.by_number(inbound, match, strategy)
+            case ByVersion():
+                is_before = inbound.version < strategy.since
+                chosen = strategy.before if is_before else strategy.then
+                return await self._answer(inbound, match, chosen)
             case Refuse():
                 return _refusal(match, strategy)
             case _:
@@ -166,8 +189,8 @@ class Engine:
 
 
 def _check_names(table: Table, parts: Parts) -> None:
-    for row in table.rows:
-        match row.strategy:
+    for row, strategy in _named_strategies(table):
+        match strategy:
             case ById(hook=str(name)):
                 given: Collection[str] = parts.hooks
             case Create(hook=str(name)):
@@ -182,6 +205,17 @@ def _check_names(table: Table, parts: Parts) -> None:
                 continue
         if name not in given:
             raise ValueError(f"{row.method} {row.path} needs '{name}', which this gateway lacks")
+
+
+def _named_strategies(table: Table) -> Iterator[tuple[Row, Strategy]]:
+    """Yield every strategy of every row."""
+    for row in table.rows:
+        strategies = [row.strategy]
+        while strategies:
+            strategy = strategies.pop()
+            yield row, strategy
+            if isinstance(strategy, ByVersion):
+                strategies += (strategy.before, strategy.then)
 
 
 def _refusal(match: Match, strategy: Refuse) -> Answer:

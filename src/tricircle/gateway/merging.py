@@ -121,7 +121,7 @@ class Merger:
         if page.count is not None:
             body["count"] = page.count
         headers = [JSON, *self.profile.version_headers(inbound.version)]
-        headers += _missing_header(page.missing)
+        headers += missing_header(page.missing)
         return Answer(200, headers, encode(body))
 
     async def _refusal(self, inbound: Inbound, strategy: Merge, refusal: PodRefusal) -> Answer:
@@ -143,7 +143,8 @@ def _always(text: str) -> Callable[[str], str]:
     return lambda _: text
 
 
-def _missing_header(missing: Sequence[Pod]) -> list[Header]:
+def missing_header(missing: Sequence[Pod]) -> list[Header]:
+    """Return the header that names pods which are not in an answer, if there are any."""
     if not missing:
         return []
     return [(MISSING_PODS, ",".join(sorted(pod.name for pod in missing)).encode())]

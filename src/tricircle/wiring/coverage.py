@@ -13,7 +13,11 @@ from typing import assert_never
 
 from tricircle.compute.routes import ROWS as COMPUTE_ROWS
 from tricircle.core.table import (
+    Aggregate,
+    Ask,
     ById,
+    ByNumber,
+    ByVersion,
     Composed,
     Create,
     Local,
@@ -43,6 +47,9 @@ _WORDS = {
     "Shared": "kept in a service that all pods share: asked of one of them, changed there too",
     "Local": "answered by the top itself",
     "Composed": "put together out of what several pods say",
+    "Aggregate": "all pods are asked the same, their answers are joined into one",
+    "Ask": "forwarded to the pod that has it, which is found by asking all",
+    "ByNumber": "forwarded to the pod that the number in the path names",
 }
 _GONE = 410
 _NOT_YET = 501
@@ -61,6 +68,10 @@ def strategy_name(strategy: Strategy) -> str:
     match strategy:
         case ById() | Create() | Merge() | Replicated() | Shared() | Local() | Composed():
             return type(strategy).__name__
+        case Aggregate() | Ask() | ByNumber():
+            return type(strategy).__name__
+        case ByVersion(then=then):
+            return strategy_name(then)
         case Refuse(status):
             return f"Refuse {status}"
         case _:

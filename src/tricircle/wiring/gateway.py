@@ -17,7 +17,9 @@ from tricircle.adapters.cloud.tokens import KeystoneTokens, make_tokens
 from tricircle.adapters.config import ListenSettings, Settings
 from tricircle.adapters.sql import SqlStores
 from tricircle.core.placing import Topology
+from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.app import GatewayApp, Limits
+from tricircle.gateway.asking import Asker, Finders
 from tricircle.gateway.creation import Creator
 from tricircle.gateway.engine import ComposedAnswer, Engine, LocalAnswer, Parts
 from tricircle.gateway.forward import Forwarder
@@ -56,6 +58,7 @@ class Base:
     directory: Directory
     requests: JobRequests
     forwarder: Forwarder
+    asker: Asker
 
     def topology(self) -> Topology:
         """Return pods and zones as they are known now."""
@@ -100,6 +103,9 @@ async def open_gateway(
         stack.callback(credential.close)
         stack.callback(tokens.close)
         bell = await stack.enter_async_context(open_bell(settings))
+        forwarder = Forwarder(
+            cloud, profile, lambda: directory.topology, settings.gateway.request_timeout_s
+        )
         base = Base(
             settings,
             profile,
@@ -110,8 +116,12 @@ async def open_gateway(
             Background(),
             directory,
             JobRequests(stores.desk, bell),
-            Forwarder(
-                cloud, profile, lambda: directory.topology, settings.gateway.request_timeout_s
+            forwarder,
+            Asker(
+                forwarder,
+                lambda: directory.topology,
+                settings.gateway.list_timeout_s,
+                settings.gateway.partial_lists,
             ),
         )
         await directory.refresh()
@@ -162,6 +172,8 @@ def _make_app(
         creator,
         merger,
         _make_replicator(base, forwarder),
+        Aggregator(base.asker, base.profile),
+        Finders(base.asker),
         base.topology,
         rules.by_id,
         rules.local,

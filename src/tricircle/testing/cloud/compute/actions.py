@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.compute import boot
 from tricircle.testing.cloud.compute.guards import empty, require, require_state
+from tricircle.testing.cloud.compute.migrations import note_migration
 from tricircle.testing.cloud.compute.records import (
     PAUSED,
     RUNNING,
@@ -128,6 +129,7 @@ def _resize(compute: "Compute", request: Request, server: Server, given: Json) -
         refuse(400, "When resizing, instances must change flavor!")
     server.old_flavor, server.old_vm_state = server.flavor, server.vm_state
     server.flavor = flavor
+    note_migration(compute, server, "resize", server.old_flavor.number)
     _begin(compute, server, "resize_prep", "resized", server.power_state)
     return empty(202)
 

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from tricircle.testing.cloud.compute.guards import empty, read, require_state
+from tricircle.testing.cloud.compute.notices import ConsoleToken
 from tricircle.testing.cloud.compute.records import Server, ServerAction
 from tricircle.testing.cloud.compute.schemas import METADATA, TAG
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
@@ -261,7 +262,9 @@ def _remote_console(compute: "Compute", request: Request, server: Server) -> Ans
         refuse(400, f"Invalid console type {wanted['type']}")
     if server.vm_state == "building":
         refuse(409, "Instance not yet ready")
-    url = f"http://{server.host}:6080/{path}{compute.ids()}"
+    token = compute.ids()
+    compute.console_tokens[token] = ConsoleToken(server.uuid, server.host or "")
+    url = f"http://{server.host}:6080/{path}{token}"
     return answer_json({"remote_console": {**wanted, "url": url}})
 
 

@@ -77,8 +77,9 @@ def _used(compute: "Compute", project_id: str) -> dict[str, int]:
 
 
 def _limits(compute: "Compute", request: Request) -> Answer:
-    project_id = request.find("tenant_id") or request.caller.project_id
-    if project_id != request.caller.project_id and not request.caller.is_admin:
+    asked = request.find("tenant_id")
+    project_id = request.caller.project_id if asked is None else asked
+    if asked is not None and not request.caller.is_admin:
         refuse(403, "Policy doesn't allow os_compute_api:limits:other_project to be performed.")
     used, limits, minor = _used(compute, project_id), compute.quotas, request.microversion
     absolute: Document = {
@@ -170,32 +171,6 @@ def _extension_view(alias: str) -> Document:
     }
 
 
-def _list_services(compute: "Compute", request: Request) -> Answer:
-    rows = [
-        ("nova-conductor", "internal", compute.first_host()),
-        ("nova-scheduler", "internal", compute.first_host()),
-    ]
-    rows += [
-        ("nova-compute", zone, host) for zone, hosts in compute.zones.items() for host in hosts
-    ]
-    services = []
-    for number, (binary, zone, host) in enumerate(rows, 1):
-        view: Document = {
-            "id": number,
-            "binary": binary,
-            "host": host,
-            "zone": zone,
-            "status": "enabled",
-            "state": "up",
-            "updated_at": compute.now().strftime("%Y-%m-%dT%H:%M:%S.%f"),
-            "disabled_reason": None,
-        }
-        if request.microversion >= 11:
-            view["forced_down"] = False
-        services.append(view)
-    return answer_json({"services": services})
-
-
 def _list_aggregates(compute: "Compute", request: Request) -> Answer:
     now = zulu(compute.now())
     aggregates = [
@@ -216,39 +191,6 @@ def _list_aggregates(compute: "Compute", request: Request) -> Answer:
     return answer_json({"aggregates": aggregates})
 
 
-def _usage(compute: "Compute", project_id: str) -> Document:
-    now = compute.now()
-    hours: Document = {"tenant_id": project_id, "start": zulu(now), "stop": zulu(now)}
-    totals = ("total_hours", "total_vcpus_usage", "total_memory_mb_usage", "total_local_gb_usage")
-    for name in totals:
-        hours[name] = 0.0
-    for server in compute.servers.values():
-        if server.project_id == project_id:
-            spent = (now - server.created_at).total_seconds() / 3600
-            hours["total_hours"] += spent
-            hours["total_vcpus_usage"] += spent * server.flavor.vcpus
-            hours["total_memory_mb_usage"] += spent * server.flavor.memory_mb
-            hours["total_local_gb_usage"] += spent * server.flavor.root_gb
-    return hours
-
-
-def _list_usage(compute: "Compute", request: Request) -> Answer:
-    projects = dict.fromkeys(server.project_id for server in compute.servers.values())
-    return answer_json({"tenant_usages": [_usage(compute, project) for project in projects]})
-
-
-def _show_usage(compute: "Compute", request: Request) -> Answer:
-    project_id = request.parameters["id"]
-    if project_id != request.caller.project_id and not request.caller.is_admin:
-        refuse(
-            403,
-            "Policy doesn't allow os_compute_api:os-simple-tenant-usage:show to be performed.",
-        )
-    if not any(server.project_id == project_id for server in compute.servers.values()):
-        return answer_json({"tenant_usage": {}})
-    return answer_json({"tenant_usage": _usage(compute, project_id)})
-
-
 _QUOTA = "/os-quota-sets/{id}"
 ROUTES = (
     ("GET", "/os-availability-zone", "read", "os-availability-zone:list", _list_zones),
@@ -267,8 +209,5 @@ ROUTES = (
     ("GET", _QUOTA + "/detail", "read", "os-quota-sets:detail", _show_quota_detail),
     ("PUT", _QUOTA, "admin", "os-quota-sets:update", _update_quota),
     ("DELETE", _QUOTA, "admin", "os-quota-sets:delete", _reset_quota),
-    ("GET", "/os-services", "admin", "os-services:list", _list_services),
-    ("GET", "/os-simple-tenant-usage", "admin", "os-simple-tenant-usage:list", _list_usage),
-    ("GET", "/os-simple-tenant-usage/{id}", "read", "os-simple-tenant-usage:show", _show_usage),
     ("GET", "/os-aggregates", "admin", "os-aggregates:index", _list_aggregates),
 )

@@ -17,8 +17,12 @@ from tricircle.testing.cloud.compute import (
     images,
     information,
     keypairs,
+    migrations,
+    notices,
     server_groups,
     servers,
+    services,
+    usage,
 )
 from tricircle.testing.cloud.compute.guards import check_content_type, require
 from tricircle.testing.cloud.compute.records import Flavor, KeyPair, Server, ServerAction
@@ -118,6 +122,13 @@ class Compute(Service):
         for flavorid, name, vcpus, memory_mb, root_gb in _FLAVORS:
             self.add_flavor(flavorid, name, vcpus, memory_mb, root_gb)
         self.hypervisors: list[hypervisors.Hypervisor] = []
+        self.services = [
+            services.NovaService(1, self.ids(), "nova-conductor", placement.host, "conductor"),
+            services.NovaService(2, self.ids(), "nova-scheduler", placement.host, "scheduler"),
+        ]
+        self.migrations: list[migrations.Migration] = []
+        self.console_tokens: dict[str, notices.ConsoleToken] = {}
+        self.events: list[Json] = []
         self.add_hypervisor(placement.host)
 
     # For tests.
@@ -129,6 +140,9 @@ class Compute(Service):
         for field_name, value in more.items():
             setattr(made, field_name, value)
         self.hypervisors.append(made)
+        self.services.append(
+            services.NovaService(number + 2, made.service_uuid, "nova-compute", host, "compute")
+        )
         return made
 
     def add_flavor(
@@ -350,6 +364,10 @@ class Compute(Service):
             *keypairs.ROUTES,
             *information.ROUTES,
             *hypervisors.ROUTES,
+            *services.ROUTES,
+            *usage.ROUTES,
+            *migrations.ROUTES,
+            *notices.ROUTES,
             *server_groups.ROUTES,
             *images.ROUTES,
             *actions.ROUTES,
