@@ -7,8 +7,11 @@ compared. ``docs/reference/api-coverage.md`` is generated from this table.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tricircle.compute import joints
 from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
+from tricircle.compute.proxies import PROXIES
 from tricircle.core.bodies import Beside
 from tricircle.core.model import Kind, Version
 from tricircle.core.table import (
@@ -24,7 +27,6 @@ from tricircle.core.table import (
     Ref,
     Replicated,
     Row,
-    Shared,
     Table,
     Twin,
     rows_of,
@@ -219,28 +221,10 @@ _REPLICATED = [
     )),
 ]  # fmt: skip
 
-_UNTIL_2_35 = Version(2, 35)
-"""The last microversion with Nova's proxies to other services (MAX_PROXY_API_SUPPORT_VERSION)."""
-
-_IMAGES = [
-    *rows_of(
-        Shared(),
-        "GET /images",
-        "GET /images/detail",
-        "DELETE /images/{id}",
-        "GET /images/{id}",
-        until=_UNTIL_2_35,
-    ),
-    *rows_of(
-        Shared(),
-        "GET /images/{image_id}/metadata",
-        "POST /images/{image_id}/metadata",
-        "PUT /images/{image_id}/metadata",
-        "DELETE /images/{image_id}/metadata/{id}",
-        "GET /images/{image_id}/metadata/{id}",
-        "PUT /images/{image_id}/metadata/{id}",
-        until=Version(2, 38),
-    ),
+# A clone of /servers.
+_VOLUMES_BOOT = [
+    replace(row, path=row.path.replace("/servers", "/os-volumes_boot"), until=Version(2, 102))
+    for row in _SERVERS
 ]
 
 _REMOVED = rows_of(
@@ -306,11 +290,6 @@ _NOT_YET = rows_of(
     "POST /os-aggregates/{id}/images",
     "POST /os-assisted-volume-snapshots",
     "DELETE /os-assisted-volume-snapshots/{id}",
-    "GET /os-baremetal-nodes",
-    "POST /os-baremetal-nodes",
-    "DELETE /os-baremetal-nodes/{id}",
-    "GET /os-baremetal-nodes/{id}",
-    "POST /os-baremetal-nodes/{id}/action",
     "GET /os-console-auth-tokens/{id}",
     "GET /os-floating-ip-pools",
     "GET /os-floating-ips",
@@ -356,25 +335,8 @@ _NOT_YET = rows_of(
     "PUT /os-services/{id}",
     "GET /os-simple-tenant-usage",
     "GET /os-simple-tenant-usage/{id}",
-    "GET /os-snapshots",
-    "POST /os-snapshots",
-    "GET /os-snapshots/detail",
-    "DELETE /os-snapshots/{id}",
-    "GET /os-snapshots/{id}",
     "GET /os-tenant-networks",
     "GET /os-tenant-networks/{id}",
-    "GET /os-volumes",
-    "POST /os-volumes",
-    "GET /os-volumes/detail",
-    "DELETE /os-volumes/{id}",
-    "GET /os-volumes/{id}",
-    "GET /os-volumes_boot",
-    "POST /os-volumes_boot",
-    "GET /os-volumes_boot/detail",
-    "DELETE /os-volumes_boot/{id}",
-    "GET /os-volumes_boot/{id}",
-    "PUT /os-volumes_boot/{id}",
-    "POST /os-volumes_boot/{id}/action",
 )
 
 ROWS = (
@@ -382,8 +344,9 @@ ROWS = (
     *_BELOW_A_SERVER,
     *_ZONES_AND_VERSIONS,
     *_REPLICATED,
-    *_IMAGES,
     *joints.ROWS,
+    *_VOLUMES_BOOT,
+    *PROXIES,
     *_REMOVED,
     *_NOT_YET,
 )

@@ -22,13 +22,14 @@ class Ref:
     """A place in a request body that names a resource which must be in the same pod.
 
     ``absent`` is the service's own message for a resource that does not exist,
-    ``absent_status`` its status; ``{id}`` stands for the id.
+    ``absent_status`` its status; ``{id}`` stands for the id. With no message the pod says so
+    itself.
     """
 
     place: str
     kind: Kind
     beside: Beside | None = None
-    absent: str = "{kind} {id} could not be found."
+    absent: str | None = "{kind} {id} could not be found."
     absent_status: int = 404
 
 

@@ -116,7 +116,7 @@ class Merger:
         listing, target = strategy.listing, inbound.target
         body: dict[str, object] = {listing.collection: [msgspec.Raw(item) for item in page.items]}
         if page.next_query is not None:
-            href = f"{inbound.top_root}/{target.api}{target.prefix}{target.path}?{page.next_query}"
+            href = f"{inbound.top_root}/{target.api}{target.prefix}{listing.path}?{page.next_query}"
             body[listing.links_key] = [{"rel": "next", "href": href}]
         if page.count is not None:
             body["count"] = page.count

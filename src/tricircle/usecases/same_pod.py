@@ -55,13 +55,17 @@ class SamePod:
         found = []
         for ref in refs:
             for top_id in filter(is_id, read_texts(body, ref.place, ref.beside)):
-                found.append((ref, top_id, await self._pod_of(ref, top_id, caller)))
+                pod_id = await self._find_pod(ref, top_id, caller)
+                if pod_id is not None:
+                    found.append((ref, top_id, pod_id))
         return found
 
-    async def _pod_of(self, ref: Ref, top_id: str, caller: Caller) -> PodId:
+    async def _find_pod(self, ref: Ref, top_id: str, caller: Caller) -> PodId | None:
         try:
             return (await self._locator.locate_visible(ref.kind, top_id, caller)).pod_id
         except NotFound:
+            if ref.absent is None:
+                return None
             error = NotFound if ref.absent_status == 404 else BadInput
             raise error(ref.absent.format(id=top_id, kind=_words(ref.kind))) from None
 

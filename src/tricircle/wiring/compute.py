@@ -24,6 +24,7 @@ from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.server_groups import ServerGroupTwins
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
+from tricircle.wiring.proxies import make_proxies
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-compute"
@@ -78,6 +79,7 @@ async def _make_rules(base: Base) -> Rules:
             "zones": zones.compute,
             "zones_detail": zones.compute_detail,
         },
+        composed=make_proxies(base),
         pages={"groups_of_servers": shown.in_list},
     )
 

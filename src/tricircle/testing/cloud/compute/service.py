@@ -2,7 +2,7 @@
 
 import heapq
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,6 +11,7 @@ from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute import (
     actions,
     attached,
+    baremetal,
     details,
     flavors,
     hypervisors,
@@ -22,9 +23,11 @@ from tricircle.testing.cloud.compute import (
     server_groups,
     servers,
     services,
+    storage,
     usage,
 )
 from tricircle.testing.cloud.compute.guards import check_content_type, require
+from tricircle.testing.cloud.compute.proxying import check_version
 from tricircle.testing.cloud.compute.records import Flavor, KeyPair, Server, ServerAction
 from tricircle.testing.cloud.compute.versions import (
     list_choices,
@@ -360,6 +363,8 @@ class Compute(Service):
         routes = Routes()
         for method, path, need, rule, handler in (
             *servers.ROUTES,
+            *_boot_routes(servers.ROUTES),
+            *_boot_routes(actions.ROUTES),
             *flavors.ROUTES,
             *keypairs.ROUTES,
             *information.ROUTES,
@@ -370,6 +375,8 @@ class Compute(Service):
             *notices.ROUTES,
             *server_groups.ROUTES,
             *images.ROUTES,
+            *storage.ROUTES,
+            *baremetal.ROUTES,
             *actions.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))
@@ -381,6 +388,9 @@ class Compute(Service):
             routes.add(
                 method, f"/servers/{{server_id}}{path}", self._for_server(path, need, rule, serve)
             )
+        for method, path, need, rule, serve in servers.SERVER_ROUTES:
+            clone = _until_102(self._for_server(path, need, rule, serve))
+            routes.add(method, f"/os-volumes_boot/{{server_id}}{path}", clone)
         return routes
 
     def _guarded(self, need: str, rule: str, handler: CallHandler) -> Callable[[Request], Answer]:
@@ -407,6 +417,30 @@ class Compute(Service):
             return handler(self, request, server)
 
         return handle
+
+
+def _boot_routes(
+    routes: Iterable[tuple[str, str, str, str, CallHandler]],
+) -> Iterator[tuple[str, str, str, str, CallHandler]]:
+    """Yield the same routes below /os-volumes_boot, which is a clone of /servers up to 2.102."""
+    for method, path, need, rule, handler in routes:
+        clone = path.replace("/servers", "/os-volumes_boot")
+        yield method, clone, need, rule, _cloned(handler)
+
+
+def _cloned(handler: CallHandler) -> CallHandler:
+    def handle(compute: "Compute", request: Request) -> Answer:
+        return _until_102(lambda asked: handler(compute, asked))(request)
+
+    return handle
+
+
+def _until_102(handler: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+    def handle(request: Request) -> Answer:
+        check_version(request, 102)
+        return handler(request)
+
+    return handle
 
 
 def _error(status: int, message: str) -> Answer:

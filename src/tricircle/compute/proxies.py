@@ -1,0 +1,78 @@
+"""Rows of Nova's proxies to Glance, Cinder, Neutron and Ironic.
+
+Deprecated in microversion 2.36 and gone from there on (MAX_PROXY_API_SUPPORT_VERSION of
+nova/api/openstack/api_version_request.py); the metadata of images are gone from 2.39 on.
+"""
+
+from __future__ import annotations
+
+from tricircle.core.model import Kind, Version
+from tricircle.core.table import ById, Composed, Create, Ref, Replicated, Row, Shared, rows_of
+
+_LAST = Version(2, 35)
+_LAST_IMAGE_METADATA = Version(2, 38)
+_ZONE = ("volume.availabilityZone",)
+
+_IMAGES = [
+    *rows_of(
+        Shared(),
+        "GET /images",
+        "GET /images/detail",
+        "DELETE /images/{id}",
+        "GET /images/{id}",
+        until=_LAST,
+    ),
+    *rows_of(
+        Shared(),
+        "GET /images/{image_id}/metadata",
+        "POST /images/{image_id}/metadata",
+        "PUT /images/{image_id}/metadata",
+        "DELETE /images/{image_id}/metadata/{id}",
+        "GET /images/{image_id}/metadata/{id}",
+        "PUT /images/{image_id}/metadata/{id}",
+        until=_LAST_IMAGE_METADATA,
+    ),
+]
+
+_STORAGE = [
+    *rows_of(
+        Composed("list_volumes"), "GET /os-volumes", "GET /os-volumes/detail", until=_LAST
+    ),
+    Row("POST", "/os-volumes", Create(
+        Kind.VOLUME, "volume.id", (Ref("volume.snapshot_id", Kind.SNAPSHOT, absent=None),),
+        "volume.availability_zone", zones=_ZONE,
+    ), _LAST),
+    *rows_of(
+        ById(Kind.VOLUME, whole=True, zones=_ZONE),
+        "GET /os-volumes/{id}",
+        "DELETE /os-volumes/{id}",
+        until=_LAST,
+    ),
+    *rows_of(
+        Composed("list_snapshots"), "GET /os-snapshots", "GET /os-snapshots/detail", until=_LAST
+    ),
+    Row("POST", "/os-snapshots", Create(
+        Kind.SNAPSHOT, "snapshot.id", (Ref("snapshot.volume_id", Kind.VOLUME, absent=None),),
+    ), _LAST),
+    *rows_of(
+        ById(Kind.SNAPSHOT, whole=True),
+        "GET /os-snapshots/{id}",
+        "DELETE /os-snapshots/{id}",
+        until=_LAST,
+    ),
+]  # fmt: skip
+
+_IRONIC = [
+    Row("GET", "/os-baremetal-nodes", Composed("list_baremetal_nodes"), _LAST),
+    Row("GET", "/os-baremetal-nodes/{id}", Composed("show_baremetal_node"), _LAST),
+    # Nova refuses these whatever they say.
+    *rows_of(
+        Replicated(),
+        "POST /os-baremetal-nodes",
+        "DELETE /os-baremetal-nodes/{id}",
+        "POST /os-baremetal-nodes/{id}/action",
+        until=_LAST,
+    ),
+]
+
+PROXIES = (*_IMAGES, *_STORAGE, *_IRONIC)
