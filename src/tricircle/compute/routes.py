@@ -19,6 +19,7 @@ from tricircle.core.table import (
     REMOVED,
     Alter,
     ById,
+    Composed,
     Create,
     Local,
     Make,
@@ -227,6 +228,13 @@ _VOLUMES_BOOT = [
     for row in _SERVERS
 ]
 
+_SERVER_GROUPS = [
+    Row("GET", "/os-server-groups", Composed("list_groups")),
+    Row("POST", "/os-server-groups", Composed("create_group")),
+    Row("GET", "/os-server-groups/{id}", Composed("show_group")),
+    Row("DELETE", "/os-server-groups/{id}", Composed("delete_group")),
+]
+
 _REMOVED = rows_of(
     REMOVED,
     "GET /os-agents",
@@ -327,10 +335,6 @@ _NOT_YET = rows_of(
     "GET /os-security-groups/{id}",
     "PUT /os-security-groups/{id}",
     "POST /os-server-external-events",
-    "GET /os-server-groups",
-    "POST /os-server-groups",
-    "DELETE /os-server-groups/{id}",
-    "GET /os-server-groups/{id}",
     "DELETE /os-services/{id}",
     "PUT /os-services/{id}",
     "GET /os-simple-tenant-usage",
@@ -344,6 +348,7 @@ ROWS = (
     *_BELOW_A_SERVER,
     *_ZONES_AND_VERSIONS,
     *_REPLICATED,
+    *_SERVER_GROUPS,
     *joints.ROWS,
     *_VOLUMES_BOOT,
     *PROXIES,

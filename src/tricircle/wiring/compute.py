@@ -14,6 +14,7 @@ from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
 from tricircle.compute.rules.server import ServerRule
+from tricircle.compute.rules.server_groups import ServerGroupAnswers
 from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.compute.rules.twins import TwinIds
 from tricircle.gateway.app import GatewayApp
@@ -62,6 +63,9 @@ async def _make_rules(base: Base) -> Rules:
     networks, release, leftovers = made.servers, made.release, Leftovers(base.requests)
     twins = TwinIds(networks)
     group_twins = _make_group_twins(base)
+    groups = ServerGroupAnswers(
+        base.asker, group_twins, base.stores.upkeep, leftovers, base.topology
+    )
     shown = ShownGroups(group_twins)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
@@ -79,7 +83,13 @@ async def _make_rules(base: Base) -> Rules:
             "zones": zones.compute,
             "zones_detail": zones.compute_detail,
         },
-        composed=make_proxies(base),
+        composed={
+            **make_proxies(base),
+            "list_groups": groups.list_all,
+            "create_group": groups.create,
+            "show_group": groups.show,
+            "delete_group": groups.delete,
+        },
         pages={"groups_of_servers": shown.in_list},
     )
 
