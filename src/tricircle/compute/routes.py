@@ -235,6 +235,16 @@ _SERVER_GROUPS = [
     Row("DELETE", "/os-server-groups/{id}", Composed("delete_group")),
 ]
 
+_AGGREGATES = [
+    Row("GET", "/os-aggregates", Composed("list_aggregates")),
+    Row("POST", "/os-aggregates", Composed("create_aggregate")),
+    Row("GET", "/os-aggregates/{id}", Composed("show_aggregate")),
+    Row("PUT", "/os-aggregates/{id}", Composed("update_aggregate")),
+    Row("DELETE", "/os-aggregates/{id}", Composed("delete_aggregate")),
+    Row("POST", "/os-aggregates/{id}/action", Composed("act_on_aggregate")),
+    Row("POST", "/os-aggregates/{id}/images", Composed("cache_images")),
+]
+
 _REMOVED = rows_of(
     REMOVED,
     "GET /os-agents",
@@ -289,13 +299,6 @@ _REMOVED = rows_of(
 
 _NOT_YET = rows_of(
     NOT_YET,
-    "GET /os-aggregates",
-    "POST /os-aggregates",
-    "DELETE /os-aggregates/{id}",
-    "GET /os-aggregates/{id}",
-    "PUT /os-aggregates/{id}",
-    "POST /os-aggregates/{id}/action",
-    "POST /os-aggregates/{id}/images",
     "POST /os-assisted-volume-snapshots",
     "DELETE /os-assisted-volume-snapshots/{id}",
     "GET /os-console-auth-tokens/{id}",
@@ -349,6 +352,7 @@ ROWS = (
     *_ZONES_AND_VERSIONS,
     *_REPLICATED,
     *_SERVER_GROUPS,
+    *_AGGREGATES,
     *joints.ROWS,
     *_VOLUMES_BOOT,
     *PROXIES,

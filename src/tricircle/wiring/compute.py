@@ -10,6 +10,7 @@ from tricircle.adapters.config import Settings
 from tricircle.adapters.log import setup_logging
 from tricircle.compute.profile import PROFILE
 from tricircle.compute.rules.actions import ServerActions
+from tricircle.compute.rules.aggregates import AggregateAnswers
 from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
@@ -66,7 +67,7 @@ async def _make_rules(base: Base) -> Rules:
     groups = ServerGroupAnswers(
         base.asker, group_twins, base.stores.upkeep, leftovers, base.topology
     )
-    shown = ShownGroups(group_twins)
+    shown, aggregates = ShownGroups(group_twins), AggregateAnswers(base.asker)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
@@ -89,6 +90,13 @@ async def _make_rules(base: Base) -> Rules:
             "create_group": groups.create,
             "show_group": groups.show,
             "delete_group": groups.delete,
+            "list_aggregates": aggregates.list_all,
+            "create_aggregate": aggregates.create,
+            "show_aggregate": aggregates.show,
+            "update_aggregate": aggregates.update,
+            "delete_aggregate": aggregates.delete,
+            "act_on_aggregate": aggregates.act,
+            "cache_images": aggregates.cache_images,
         },
         pages={"groups_of_servers": shown.in_list},
     )

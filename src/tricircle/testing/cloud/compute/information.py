@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.compute.guards import body_of, empty
 from tricircle.testing.cloud.compute.records import Server
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
-from tricircle.testing.cloud.sources import zulu
 
 if TYPE_CHECKING:
     from tricircle.testing.cloud.compute.service import Compute
@@ -171,26 +170,6 @@ def _extension_view(alias: str) -> Document:
     }
 
 
-def _list_aggregates(compute: "Compute", request: Request) -> Answer:
-    now = zulu(compute.now())
-    aggregates = [
-        {
-            "id": number,
-            "name": zone,
-            "availability_zone": zone,
-            "hosts": hosts,
-            "metadata": {"availability_zone": zone},
-            "created_at": now,
-            "updated_at": None,
-            "deleted": False,
-            "deleted_at": None,
-        }
-        for number, (zone, hosts) in enumerate(compute.zones.items(), 1)
-        if zone != "nova"
-    ]
-    return answer_json({"aggregates": aggregates})
-
-
 _QUOTA = "/os-quota-sets/{id}"
 ROUTES = (
     ("GET", "/os-availability-zone", "read", "os-availability-zone:list", _list_zones),
@@ -209,5 +188,4 @@ ROUTES = (
     ("GET", _QUOTA + "/detail", "read", "os-quota-sets:detail", _show_quota_detail),
     ("PUT", _QUOTA, "admin", "os-quota-sets:update", _update_quota),
     ("DELETE", _QUOTA, "admin", "os-quota-sets:delete", _reset_quota),
-    ("GET", "/os-aggregates", "admin", "os-aggregates:index", _list_aggregates),
 )

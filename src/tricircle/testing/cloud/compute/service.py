@@ -10,6 +10,7 @@ from functools import cached_property
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.compute import (
     actions,
+    aggregates,
     attached,
     baremetal,
     details,
@@ -117,6 +118,7 @@ class Compute(Service):
         self.keypairs: dict[tuple[str, str], KeyPair] = {}
         self.views = ServerViews(self)
         self.groups = server_groups.ServerGroups()
+        self.aggregates = aggregates.Aggregates()
         self.index = servers.ServerIndex(self)
         self._numbers = 0
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
@@ -369,6 +371,7 @@ class Compute(Service):
             *keypairs.ROUTES,
             *information.ROUTES,
             *hypervisors.ROUTES,
+            *aggregates.ROUTES,
             *services.ROUTES,
             *usage.ROUTES,
             *migrations.ROUTES,
