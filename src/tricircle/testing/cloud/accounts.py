@@ -115,6 +115,10 @@ class Accounts:
         found = self.projects.get(key)
         return found or next((item for item in self.projects.values() if item.name == key), None)
 
+    def has_project(self, project_id: str) -> bool:
+        """Tell whether there is a project of this id."""
+        return project_id in self.projects
+
     def add_credential(
         self,
         user: User,

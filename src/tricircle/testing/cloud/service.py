@@ -14,6 +14,9 @@ class Tokens(Protocol):
     def find_caller(self, token: str) -> Caller | None:
         """Return the owner of a valid token."""
 
+    def has_project(self, project_id: str) -> bool:
+        """Tell whether there is a project of this id."""
+
 
 @dataclass(frozen=True, slots=True)
 class World:

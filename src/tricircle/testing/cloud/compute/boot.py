@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
+from tricircle.testing.cloud.compute.quotas import check_boot
 from tricircle.testing.cloud.compute.records import (
     NO_STATE,
     RUNNING,
@@ -38,7 +39,7 @@ def boot(compute: "Compute", request: Request, given: Document, hints: Document)
     """Return the new servers of a POST; raises Refused as Nova does, in its order."""
     count = _count(given)
     wish = _resolve(compute, request.caller, request.microversion, given, count)
-    _check_quota(compute, request.caller, wish.flavor, count)
+    check_boot(compute, request.caller, wish.flavor, count)
     reservation = f"r-{compute.ids().replace('-', '')[:8]}"
     made = []
     for index in range(count):
@@ -284,35 +285,6 @@ def _resolve_devices(
 
 def _is_boot(device: Document) -> bool:
     return str(device.get("boot_index", "")) == "0" or "volume_id" in device
-
-
-def _check_quota(compute: "Compute", caller: Caller, flavor: Flavor, count: int) -> None:
-    held = (
-        [
-            server
-            for server in compute.servers.values()
-            if server.project_id == caller.project_id and not server.deleted
-        ]
-        if any(limit >= 0 for limit in compute.quotas.values())
-        else []
-    )
-    used = {
-        "instances": len(held),
-        "cores": sum(server.flavor.vcpus for server in held),
-        "ram": sum(server.flavor.memory_mb for server in held),
-    }
-    wanted = {
-        "instances": count,
-        "cores": count * flavor.vcpus,
-        "ram": count * flavor.memory_mb,
-    }
-    for name, limit in compute.quotas.items():
-        if 0 <= limit < used[name] + wanted[name]:
-            refuse(
-                403,
-                f"Quota exceeded for {name}: Requested {wanted[name]}, but already used "
-                f"{used[name]} of {limit} {name}",
-            )
 
 
 def _record(

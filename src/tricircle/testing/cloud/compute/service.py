@@ -21,6 +21,7 @@ from tricircle.testing.cloud.compute import (
     keypairs,
     migrations,
     notices,
+    quotas,
     server_groups,
     servers,
     services,
@@ -113,6 +114,7 @@ class Compute(Service):
         self.max_limit = 1000
         self.delays = Delays()
         self.quotas = {"instances": -1, "cores": -1, "ram": -1}
+        self.quota_book = quotas.QuotaBook()
         self.servers: dict[str, Server] = {}
         self.flavors: dict[str, Flavor] = {}
         self.keypairs: dict[tuple[str, str], KeyPair] = {}
@@ -370,6 +372,7 @@ class Compute(Service):
             *flavors.ROUTES,
             *keypairs.ROUTES,
             *information.ROUTES,
+            *quotas.ROUTES,
             *hypervisors.ROUTES,
             *aggregates.ROUTES,
             *services.ROUTES,
