@@ -104,6 +104,8 @@ def tricircle_sections(
         "top": {"region_name": TOP_REGION},
         # On a small machine that runs two whole clouds, busy is not dead.
         "gateway": {"probe_deadline_s": 10, "connect_timeout_s": 5},
+        # Whoever tries a quota sets one; all else is to be as free as in the pods.
+        "quota": {"instances": -1, "cores": -1, "ram": -1},
         "api": listen(settings.top_host, settings.top_admin.port),
         "compute": listen(settings.top_host, settings.top_compute.port),
         "volume": listen(settings.top_host, settings.top_volume.port),

@@ -35,6 +35,7 @@ from tricircle.wiring.compute import open_compute
 from tricircle.wiring.volume import open_volume
 
 COMPUTE_RANGE = VersionRange(Version(2, 1), Version(2, 100))
+_NO_QUOTA = "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
 _EMPTY = Path(tempfile.mkdtemp(), "empty.sqlite")
 VOLUME_RANGE = VersionRange(Version(3, 0), Version(3, 71))
 
@@ -84,14 +85,19 @@ async def open_top_without_worker(
     cloud: SimulatedCloud,
     options: str = "",
     zones: Mapping[str, str] | None = None,
+    database_url: str = "",
 ) -> AsyncIterator[Top]:
-    """Yield the same with nobody who carries out jobs."""
+    """Yield the same with nobody who carries out jobs.
+
+    ``database_url`` is an empty one with the schema in place; else a SQLite file is made.
+    """
     cloud.token("tricircle", "service", ("admin", "service"))
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(cloud.app))
         user = cloud.identity.accounts.find_user("tricircle")
-        settings = _write_settings(folder, url, options, user.password if user else "")
-        shutil.copy(await _empty_database(), folder / "top.sqlite")
+        database_url = database_url or f"sqlite:///{await _copy_empty_database(folder)}"
+        password = user.password if user else ""
+        settings = _write_settings(folder, url, database_url, options, password)
         pods = await _register(settings, url, cloud, zones or {})
         compute = await stack.enter_async_context(open_compute(settings))
         volume = await stack.enter_async_context(open_volume(settings))
@@ -137,11 +143,11 @@ def run_top(folder: Path, cloud: SimulatedCloud, options: str = "") -> Iterator[
         loop.close()
 
 
-async def _empty_database() -> Path:
-    """Return a SQLite file with the schema in it, made once for all tests of a run."""
+async def _copy_empty_database(folder: Path) -> Path:
+    """Return a SQLite file with the schema in it, which is made once for all tests of a run."""
     if not _EMPTY.exists():  # noqa: ASYNC240 - a fixture, nobody waits beside it
         await sync_schema(f"sqlite:///{_EMPTY}")
-    return _EMPTY
+    return Path(shutil.copy(_EMPTY, folder / "top.sqlite"))
 
 
 async def _register(
@@ -169,7 +175,9 @@ async def _register(
     return pods
 
 
-def _write_settings(folder: Path, url: str, options: str, password: str) -> Settings:
+def _write_settings(
+    folder: Path, url: str, database_url: str, options: str, password: str
+) -> Settings:
     login = f"""
 auth_type = password
 auth_url = {url}/identity/v3
@@ -181,8 +189,8 @@ project_domain_name = Default
 """
     path = folder / "tricircle.conf"
     path.write_text(
-        f"[database]\nconnection = sqlite:///{folder}/top.sqlite\n"
+        f"[database]\nconnection = {database_url}\n"
         f"[keystone_authtoken]\nwww_authenticate_uri = {url}/identity/v3\n{login}"
-        f"[service_credential]\n{login}\n{options}\n"
+        f"[service_credential]\n{login}\n{options}\n" + ("" if "[quota]" in options else _NO_QUOTA)
     )
     return load_settings("tricircle-test", files=[str(path)])

@@ -13,6 +13,9 @@ from tricircle.adapters.cloud.http import make_cloud
 from tricircle.adapters.config import Settings
 from tricircle.adapters.sql import SqlStores
 from tricircle.core.jobs import (
+    CarryQuota,
+    CarryQuotaClass,
+    CountUsage,
     DeleteStrayPort,
     Job,
     Outcome,
@@ -25,6 +28,7 @@ from tricircle.core.model import Service
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.wiring.networks import find_top_network, make_networks
+from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.storage import open_storage
 from tricircle.xjob.kinds import by_name, kind
 from tricircle.xjob.worker import Worker, WorkerOptions
@@ -52,12 +56,14 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             stores.pods, stores.zones, clock, 0.0, lambda topology: cloud.update_pods(topology.pods)
         )
         await directory.refresh()
+        requests = JobRequests(stores.desk, SilentBell())
+        quotas = make_server_quotas(settings, stores, cloud, credential, directory, requests, clock)
         made = make_networks(
             cloud,
             credential,
             await find_top_network(settings, credential),
             stores,
-            JobRequests(stores.desk, SilentBell()),
+            requests,
             directory,
             clock,
             timeout_s=settings.gateway.request_timeout_s,
@@ -68,6 +74,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             kind(RepairPort, made.repair.run),
             kind(RepairTwin, made.repair.run),
             kind(DeleteStrayPort, made.repair.run),
+            kind(CountUsage, quotas.count_jobs.count),
+            kind(CarryQuota, quotas.carrying.carry),
+            kind(CarryQuotaClass, quotas.carrying.carry_class),
         )
         options = WorkerOptions("test-worker", poll_interval_s=0.1)
         worker = Worker(

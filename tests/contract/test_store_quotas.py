@@ -168,12 +168,12 @@ async def test_what_is_committed_stays_until_its_resource_goes(stores: Stores) -
         assert await stores.quota_ledger.commit(ONE, SERVER)
     await stores.quota_ledger.release(ONE)
     assert await used(stores) == {WHOLE: TAKEN}
-    assert await stores.quota_ledger.find_claimed(Service.COMPUTE, SERVER) == TAKEN
+    assert await stores.quota_ledger.list_claims(Service.COMPUTE, SERVER) == [ONE]
     assert not await stores.quota_ledger.free(Service.VOLUME, SERVER)
     assert await stores.quota_ledger.free(Service.COMPUTE, SERVER)
     assert not await stores.quota_ledger.free(Service.COMPUTE, SERVER)
     assert await used(stores) == {WHOLE: NOTHING}
-    assert await stores.quota_ledger.find_claimed(Service.COMPUTE, SERVER) is None
+    assert await stores.quota_ledger.list_claims(Service.COMPUTE, SERVER) == []
 
 
 async def test_what_is_committed_without_an_id_stays(stores: Stores) -> None:

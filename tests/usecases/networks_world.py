@@ -274,7 +274,8 @@ class World:
             neutrons, stores, Leftovers(self.requests), self.clock, self.ids, patience
         )
         self.release = Release(neutrons, stores)
-        self.release_jobs = ReleaseJobs(self.release, stores.find_pod)
+        ledger = Mortal(self.stores.quota_ledger, self.life)
+        self.release_jobs = ReleaseJobs(self.release, stores.find_pod, ledger)
         maker = TwinMaker(stores.routings, self.clock, self.ids, patience)
         options = RepairOptions(lambda pod_id, zone: zone)
         self.repair = Repair(neutrons, stores, self.release, maker, options)

@@ -398,6 +398,28 @@ _XJOB_OPTS = [
     ),
 ]
 
+_QUOTA_OPTS = [
+    cfg.IntOpt(
+        "instances",
+        default=10,
+        min=-1,
+        help="Servers that a project may have in all pods together, where no administrator has set "
+        "another limit; -1 is unlimited. Change it to have other defaults than Nova's.",
+    ),
+    cfg.IntOpt(
+        "cores",
+        default=20,
+        min=-1,
+        help="Virtual CPUs that the servers of a project may have, likewise.",
+    ),
+    cfg.IntOpt(
+        "ram",
+        default=50 * 1024,
+        min=-1,
+        help="MiB of memory that the servers of a project may have, likewise.",
+    ),
+]
+
 _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
     {
         "DEFAULT": _CORE_OPTS,
@@ -408,6 +430,7 @@ _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
         "volume": _listen_opts(8776, "the Cinder gateway"),
         "gateway": _GATEWAY_OPTS,
         "xjob": _XJOB_OPTS,
+        "quota": _QUOTA_OPTS,
     }
 )
 
@@ -498,6 +521,15 @@ class XjobSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """[quota]; -1 is unlimited."""
+
+    instances: int
+    cores: int
+    ram: int
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All options of one program. ``source`` is for the libraries that bring their own."""
 
@@ -510,6 +542,7 @@ class Settings:
     volume: ListenSettings
     gateway: GatewaySettings
     xjob: XjobSettings
+    quota: QuotaSettings
     source: cfg.ConfigOpts = field(repr=False, compare=False)
 
 
@@ -563,6 +596,7 @@ def _read(source: cfg.ConfigOpts) -> Settings:
         volume=_make_listen(values["volume"]),
         gateway=_make_gateway(values["gateway"]),
         xjob=XjobSettings(**values["xjob"]),
+        quota=QuotaSettings(**values["quota"]),
         source=source,
     )
 

@@ -245,6 +245,17 @@ _AGGREGATES = [
     Row("POST", "/os-aggregates/{id}/images", Composed("cache_images")),
 ]
 
+# Held at the top where pods are counted together, else by pods alike.
+_QUOTAS = [
+    Row("GET", "/os-quota-sets/{id}", Composed("show_quotas")),
+    Row("PUT", "/os-quota-sets/{id}", Composed("update_quotas")),
+    Row("DELETE", "/os-quota-sets/{id}", Composed("delete_quotas")),
+    Row("GET", "/os-quota-sets/{id}/defaults", Composed("show_quota_defaults")),
+    Row("GET", "/os-quota-sets/{id}/detail", Composed("show_quota_details")),
+    Row("GET", "/os-quota-class-sets/{id}", Composed("show_quota_class")),
+    Row("PUT", "/os-quota-class-sets/{id}", Composed("update_quota_class")),
+]
+
 _REMOVED = rows_of(
     REMOVED,
     "GET /os-agents",
@@ -323,13 +334,6 @@ _NOT_YET = rows_of(
     "GET /os-migrations",
     "GET /os-networks",
     "GET /os-networks/{id}",
-    "GET /os-quota-class-sets/{id}",
-    "PUT /os-quota-class-sets/{id}",
-    "DELETE /os-quota-sets/{id}",
-    "GET /os-quota-sets/{id}",
-    "PUT /os-quota-sets/{id}",
-    "GET /os-quota-sets/{id}/defaults",
-    "GET /os-quota-sets/{id}/detail",
     "POST /os-security-group-rules",
     "DELETE /os-security-group-rules/{id}",
     "GET /os-security-groups",
@@ -356,6 +360,7 @@ ROWS = (
     *joints.ROWS,
     *_VOLUMES_BOOT,
     *PROXIES,
+    *_QUOTAS,
     *_REMOVED,
     *_NOT_YET,
 )

@@ -157,6 +157,52 @@ class SweepTwins(Job):
 
 
 @dataclass(frozen=True, slots=True)
+class CountUsage(Job):
+    """Set what a project uses of a service right, by what the pods hold."""
+
+    kind: ClassVar[str] = "count_usage"
+    for_operators: ClassVar[bool] = True
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    service: str
+    project_id: ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class CarryQuota(Job):
+    """Give a pod the limits of a project, and of a user in it unless that is ''."""
+
+    kind: ClassVar[str] = "carry_quota"
+    for_operators: ClassVar[bool] = True
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    optional: ClassVar[frozenset[str]] = frozenset({"user_id"})
+    pod_id: PodId
+    service: str
+    project_id: ProjectId
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarryQuotaClass(Job):
+    """Give a pod the limits of a quota class."""
+
+    kind: ClassVar[str] = "carry_quota_class"
+    for_operators: ClassVar[bool] = True
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    pod_id: PodId
+    service: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweepUsage(Job):
+    """Find projects whose usage may be wrong, and have it counted."""
+
+    kind: ClassVar[str] = "sweep_usage"
+    for_operators: ClassVar[bool] = True
+    quiet: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureNode(Job):
     """Measure what a pod holds and how much of it is used."""
 
@@ -195,6 +241,10 @@ JOB_CLASSES: tuple[type[Job], ...] = (
     Replicate,
     SweepPod,
     SweepTwins,
+    CountUsage,
+    CarryQuota,
+    CarryQuotaClass,
+    SweepUsage,
     MeasureNode,
     ProbePod,
     Purge,

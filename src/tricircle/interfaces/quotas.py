@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tricircle.core.model import ProjectId, Service, TopId
+from tricircle.core.model import Pod, ProjectId, Service, TopId
 from tricircle.core.quotas import Amounts, Claim, Demand, Holder, Mark, Standing
 
 
@@ -75,8 +75,8 @@ class QuotaLedger(Protocol):
         """Give back what a resource took, once; False when nothing is known of it."""
         ...
 
-    async def find_claimed(self, service: Service, resource_id: TopId) -> Amounts | None:
-        """Return what a resource has taken, None when nothing is known of it."""
+    async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
+        """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
         ...
 
 
@@ -100,4 +100,12 @@ class QuotaCounts(Protocol):
 
     async def list_due(self, older_than_s: float, limit: int) -> Sequence[Holder]:
         """Return projects with expired claims, or not counted for so long; those first."""
+        ...
+
+
+class PodUsage(Protocol):
+    """Asks a pod what is used there."""
+
+    async def count(self, pod: Pod, holder: Holder, request_id: str) -> Amounts:
+        """Return what a project, or one user in it, uses in a pod. Raises PodError."""
         ...

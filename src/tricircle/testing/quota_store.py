@@ -182,10 +182,9 @@ class MemoryQuotaLedger:
             self._tables.give_back(claim, was_made=True)
         return bool(found)
 
-    async def find_claimed(self, service: Service, resource_id: TopId) -> Amounts | None:
-        """Return what a resource has taken, None when nothing is known of it."""
-        found = self._of(service, resource_id)
-        return add_up(claim.amounts for claim in found) if found else None
+    async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
+        """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
+        return self._of(service, resource_id)
 
     def _of(self, service: Service, resource_id: TopId) -> list[Claim]:
         return [

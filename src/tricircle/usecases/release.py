@@ -27,9 +27,11 @@ from tricircle.core.model import (
     PodId,
     Routing,
     RoutingState,
+    Service,
     TopId,
 )
 from tricircle.core.network.objects import Port
+from tricircle.interfaces.quotas import QuotaLedger
 from tricircle.usecases.networking.networks import Site
 from tricircle.usecases.networking.neutron import Neutron, Neutrons
 from tricircle.usecases.networking.ports import find_routed
@@ -68,6 +70,10 @@ class Release:
             return False
         await self.release_ports(ports, pod, request_id)
         return True
+
+    async def has_server(self, pod: Pod, server_id: TopId, request_id: str) -> bool:
+        """Tell whether a pod still has a server. Raises PodError."""
+        return await self._neutrons.has_server(pod, server_id, request_id)
 
     async def release_port(
         self, port_id: TopId, server_id: TopId, pod: Pod, request_id: str
@@ -135,17 +141,32 @@ class Release:
 class ReleaseJobs:
     """Carries out jobs that release ports; see ``core.jobs``."""
 
-    def __init__(self, release: Release, find_pod: Callable[[PodId], Pod | None]) -> None:
-        self._release, self._find_pod = release, find_pod
+    def __init__(
+        self,
+        release: Release,
+        find_pod: Callable[[PodId], Pod | None],
+        ledger: QuotaLedger,
+    ) -> None:
+        self._release, self._find_pod, self._ledger = release, find_pod, ledger
 
     async def release_server(self, job: ReleaseServer, errand: Errand) -> Outcome:
-        """Release the ports of a server once it is gone. Raises PodError."""
+        """Release the ports and the quota of a server once it is gone. Raises PodError."""
         pod = self._find_pod(job.pod_id)
         if pod is None:
             return unknown_pod(job.pod_id)
-        if await self._release.release_server(job.server_id, pod, errand.request_id):
+        is_released = await self._release.release_server(job.server_id, pod, errand.request_id)
+        if is_released and await self._free(job.server_id, pod, errand.request_id):
             return Succeeded()
         return _wait_or_leave("the pod still has the server", errand)
+
+    async def _free(self, server_id: TopId, pod: Pod, request_id: str) -> bool:
+        """Give back what a server took of its project's quota; False while the pod has it."""
+        if not await self._ledger.list_claims(Service.COMPUTE, server_id):
+            return True
+        if await self._release.has_server(pod, server_id, request_id):
+            return False
+        await self._ledger.free(Service.COMPUTE, server_id)
+        return True
 
     async def release_port(self, job: ReleasePort, errand: Errand) -> Outcome:
         """Release a port once its server has let it go. Raises PodError."""

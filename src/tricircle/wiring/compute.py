@@ -12,8 +12,11 @@ from tricircle.compute.profile import PROFILE
 from tricircle.compute.rules.actions import ServerActions
 from tricircle.compute.rules.aggregates import AggregateAnswers
 from tricircle.compute.rules.boot import Boot
+from tricircle.compute.rules.counted_boot import CountedBoot
+from tricircle.compute.rules.counted_servers import CountedServer
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
+from tricircle.compute.rules.quota_sets import QuotaSetAnswers, QuotaTools
 from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.server_groups import ServerGroupAnswers
 from tricircle.compute.rules.shown_groups import ShownGroups
@@ -27,6 +30,7 @@ from tricircle.usecases.server_groups import ServerGroupTwins
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.proxies import make_proxies
+from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-compute"
@@ -68,17 +72,40 @@ async def _make_rules(base: Base) -> Rules:
         base.asker, group_twins, base.stores.upkeep, leftovers, base.topology
     )
     shown, aggregates = ShownGroups(group_twins), AggregateAnswers(base.asker)
+    counted = make_server_quotas(
+        base.settings,
+        base.stores,
+        base.cloud,
+        base.credential,
+        base.directory,
+        base.requests,
+        base.clock,
+    )
+    quota_tools = QuotaTools(
+        base.stores.quota_limits, counted.quotas, counted.counting, base.requests
+    )
+    quota_sets = QuotaSetAnswers(base.asker, quota_tools)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
-            "server": ServerRule(release, base.stores.routings, base.topology, leftovers, shown),
+            "server": CountedServer(
+                ServerRule(release, base.stores.routings, base.topology, leftovers, shown),
+                counted.quotas,
+            ),
             "action": ServerActions(made.changes, leftovers, shown),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),
             "detach_interface": DetachInterface(release, twins, leftovers),
         },
-        create={"boot": Boot(networks, base.topology, base.background, group_twins)},
+        create={
+            "boot": CountedBoot(
+                Boot(networks, base.topology, base.background, group_twins),
+                counted.quotas,
+                counted.flavors,
+                base.background,
+            )
+        },
         local={
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.compute,
@@ -97,6 +124,13 @@ async def _make_rules(base: Base) -> Rules:
             "delete_aggregate": aggregates.delete,
             "act_on_aggregate": aggregates.act,
             "cache_images": aggregates.cache_images,
+            "show_quotas": quota_sets.show,
+            "show_quota_details": quota_sets.show_detail,
+            "show_quota_defaults": quota_sets.show_defaults,
+            "update_quotas": quota_sets.update,
+            "delete_quotas": quota_sets.delete,
+            "show_quota_class": quota_sets.show_class,
+            "update_quota_class": quota_sets.update_class,
         },
         pages={"groups_of_servers": shown.in_list},
     )

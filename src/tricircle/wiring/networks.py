@@ -105,7 +105,7 @@ def make_networks(
         ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id),
         ServerPortsChanges(neutrons, twins, maker, clock),
         release,
-        ReleaseJobs(release, twins.find_pod),
+        ReleaseJobs(release, twins.find_pod, stores.quota_ledger),
         Repair(neutrons, twins, release, maker, options),
         finder,
         Sweep(finder, requests, older_than_s),

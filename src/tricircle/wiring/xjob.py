@@ -35,6 +35,7 @@ from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
 from tricircle.wiring.networks import make_networks, wait_for_top_network
+from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
 from tricircle.wiring.storage import open_storage
 from tricircle.xjob.app import XjobApp
@@ -49,6 +50,9 @@ GRACE_S = 30.0
 """Seconds that jobs under way have when the program is told to end."""
 
 PURGE_INTERVAL_S = 300.0
+
+USAGE_INTERVAL_S = 60.0
+"""Seconds between searches for claims of quotas that have expired."""
 
 PROBE_TIMEOUT_S = 10.0
 """Seconds in which all services of a pod must tell what they speak."""
@@ -159,6 +163,10 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         timeout_s=timeout_s,
     )
     replicas = ReplicaKinds(cloud, credential, timeout_s)
+    requests = JobRequests(stores.desk, ground.bell)
+    quotas = make_server_quotas(
+        settings, stores, cloud, credential, ground.directory, requests, ground.clock
+    )
     handlers = Handlers(
         releases=networks.release_jobs,
         repair=networks.repair,
@@ -168,6 +176,8 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         ),
         replication=Replication(stores.wishes, stores.routings, stores.pods, replicas),
         pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas),
+        counting=quotas.count_jobs,
+        carrying=quotas.carrying,
         survey=NodeSurvey(cloud, credential, stores.pods, stores.nodes, timeout_s),
         probe=PodProbe(cloud, stores.pods, PROBE_TIMEOUT_S),
         purging=Purging(stores.records, stores.positions, settings.xjob.keep_ended_s),
@@ -181,6 +191,7 @@ def _make_intervals(options: XjobSettings) -> Intervals:
         measure_s=options.measure_interval_s,
         probe_s=options.probe_interval_s,
         purge_s=PURGE_INTERVAL_S,
+        usage_s=USAGE_INTERVAL_S,
     )
 
 

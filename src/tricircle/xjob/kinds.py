@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from tricircle.core.jobs import (
+    CarryQuota,
+    CarryQuotaClass,
+    CountUsage,
     DeleteServerGroup,
     DeleteStrayPort,
     Errand,
@@ -23,11 +26,14 @@ from tricircle.core.jobs import (
     Replicate,
     SweepPod,
     SweepTwins,
+    SweepUsage,
 )
+from tricircle.usecases.counting import CountJobs
 from tricircle.usecases.nodes import NodeSurvey
 from tricircle.usecases.pod_sweep import PodSweep
 from tricircle.usecases.probing import PodProbe
 from tricircle.usecases.purging import Purging
+from tricircle.usecases.quota_carrying import QuotaCarrying
 from tricircle.usecases.release import ReleaseJobs
 from tricircle.usecases.repair import Repair
 from tricircle.usecases.replication import Replication
@@ -73,6 +79,8 @@ class Handlers:
     group_removal: ServerGroupRemoval
     replication: Replication
     pod_sweep: PodSweep
+    counting: CountJobs
+    carrying: QuotaCarrying
     survey: NodeSurvey
     probe: PodProbe
     purging: Purging
@@ -86,6 +94,7 @@ class Intervals:
     measure_s: float
     probe_s: float
     purge_s: float
+    usage_s: float
 
 
 def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
@@ -100,6 +109,10 @@ def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
         kind(Replicate, handlers.replication.run),
         kind(SweepPod, handlers.pod_sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),
         kind(SweepTwins, handlers.sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),
+        kind(CountUsage, handlers.counting.count),
+        kind(CarryQuota, handlers.carrying.carry),
+        kind(CarryQuotaClass, handlers.carrying.carry_class),
+        kind(SweepUsage, handlers.counting.sweep, intervals.usage_s),
         kind(MeasureNode, handlers.survey.run, intervals.measure_s),
         kind(ProbePod, handlers.probe.run, intervals.probe_s),
         kind(Purge, handlers.purging.run, intervals.purge_s),

@@ -22,7 +22,6 @@ from tricircle.core.quotas import (
     Mark,
     Standing,
     Tally,
-    add_up,
     settle_count,
 )
 from tricircle.core.texts import is_storable, require_storable
@@ -159,12 +158,12 @@ class SqlQuotaLedger:
 
         return await self._database.transact(work)
 
-    async def find_claimed(self, service: Service, resource_id: TopId) -> Amounts | None:
-        """Return what a resource has taken, None when nothing is known of it."""
+    async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
+        """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
         if not is_storable(resource_id):
-            return None
+            return ()
         rows = await self._database.read(statements.list_claims_of(service, resource_id))
-        return add_up(_read_claim(row).amounts for row in rows) if rows else None
+        return [_read_claim(row) for row in rows]
 
 
 class SqlQuotaCounts:

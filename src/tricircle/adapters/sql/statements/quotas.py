@@ -244,8 +244,9 @@ def lock_claims_of(service: Service, resource_id: TopId) -> Update:
 
 
 def list_claims_of(service: Service, resource_id: TopId) -> Rows:
-    """Return a read of what a resource took."""
-    return _read_claims().where(_of_resource(service, resource_id))
+    """Return a read of what a resource took, oldest first."""
+    claims = _read_claims().where(_of_resource(service, resource_id))
+    return claims.order_by(quota_claim.c.created_at, quota_claim.c.id)
 
 
 def forget_claims_of(service: Service, resource_id: TopId) -> Delete:
