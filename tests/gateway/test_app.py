@@ -188,7 +188,6 @@ async def test_ambiguous_framing_is_refused(top: Top) -> None:
     [
         ("GET", "/v2.1/os-cells", 410),
         ("POST", "/v2.1/os-certificates", 410),
-        ("GET", "/v2.1/os-baremetal-nodes", 501),
     ],
 )
 async def test_what_is_not_served_says_so_with_the_services_own_status(

@@ -7,7 +7,17 @@ nova/api/openstack/api_version_request.py); the metadata of images are gone from
 from __future__ import annotations
 
 from tricircle.core.model import Kind, Version
-from tricircle.core.table import ById, Composed, Create, Ref, Replicated, Row, Shared, rows_of
+from tricircle.core.table import (
+    ById,
+    Composed,
+    Create,
+    Local,
+    Ref,
+    Replicated,
+    Row,
+    Shared,
+    rows_of,
+)
 
 _LAST = Version(2, 35)
 _LAST_IMAGE_METADATA = Version(2, 38)
@@ -75,4 +85,24 @@ _IRONIC = [
     ),
 ]
 
-PROXIES = (*_IMAGES, *_STORAGE, *_IRONIC)
+# What users have of these is in the top's own Neutron; pods hold twins.
+_NETWORK = [
+    Row("GET", "/os-networks", Local("list_networks"), _LAST),
+    Row("GET", "/os-networks/{id}", Local("show_network"), _LAST),
+    Row("GET", "/os-tenant-networks", Local("list_tenant_networks"), _LAST),
+    Row("GET", "/os-tenant-networks/{id}", Local("show_tenant_network"), _LAST),
+    Row("GET", "/os-floating-ip-pools", Local("list_floating_ip_pools"), _LAST),
+    Row("GET", "/os-floating-ips", Local("list_floating_ips"), _LAST),
+    Row("POST", "/os-floating-ips", Local("create_floating_ip"), _LAST),
+    Row("GET", "/os-floating-ips/{id}", Local("show_floating_ip"), _LAST),
+    Row("DELETE", "/os-floating-ips/{id}", Local("delete_floating_ip"), _LAST),
+    Row("GET", "/os-security-groups", Local("list_security_groups"), _LAST),
+    Row("POST", "/os-security-groups", Local("create_security_group"), _LAST),
+    Row("GET", "/os-security-groups/{id}", Local("show_security_group"), _LAST),
+    Row("PUT", "/os-security-groups/{id}", Local("update_security_group"), _LAST),
+    Row("DELETE", "/os-security-groups/{id}", Local("delete_security_group"), _LAST),
+    Row("POST", "/os-security-group-rules", Local("create_security_group_rule"), _LAST),
+    Row("DELETE", "/os-security-group-rules/{id}", Local("delete_security_group_rule"), _LAST),
+]
+
+PROXIES = (*_IMAGES, *_STORAGE, *_IRONIC, *_NETWORK)

@@ -114,14 +114,30 @@ class TwinRefused(PodError):
 class NeutronRefused(TwinRefused):
     """A Neutron said no. Where nobody knows what the caller did wrong: 503, another pod may do it.
 
-    ``status``, ``reason`` (Neutron's name of the error) and ``detail`` are its answer.
+    ``status``, ``reason`` (Neutron's name of the error), ``detail`` and ``request_id`` are its
+    answer.
     """
 
-    def __init__(self, pod_id: PodId, status: int, reason: str, detail: str) -> None:
+    def __init__(
+        self, pod_id: PodId, status: int, reason: str, detail: str, request_id: str = ""
+    ) -> None:
         answer = f"Neutron of pod {pod_id} answered {status} {reason}: {detail}"
         super().__init__(pod_id, status, answer)
         self.reason = reason
         self.detail = detail
+        self.request_id = request_id
+
+
+class ServiceFault(TricircleError):
+    """Something that the service itself does not expect, in its own words: 500.
+
+    ``cause`` is the name of the class of the error.
+    """
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"Unexpected API Error. Please contact the administrator\n<class '{cause}'>"
+        )
 
 
 class TwinBusy(TricircleError):

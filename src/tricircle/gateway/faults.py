@@ -30,6 +30,7 @@ _STATUSES: Sequence[tuple[type[errors.TricircleError], int]] = (
     (errors.NotFound, 404),
     (errors.Conflict, 409),
     (errors.Gone, 410),
+    (errors.ServiceFault, 500),
     (errors.NotBuiltYet, 501),
     (errors.NotAcceptable, 406),
     (errors.PodMisbehaved, 502),

@@ -29,7 +29,7 @@ from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.server_groups import ServerGroupTwins
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
-from tricircle.wiring.proxies import make_proxies
+from tricircle.wiring.proxies import make_network_proxies, make_proxies
 from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
 
@@ -110,6 +110,7 @@ async def _make_rules(base: Base) -> Rules:
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.compute,
             "zones_detail": zones.compute_detail,
+            **make_network_proxies(base, made.neutrons),
         },
         composed={
             **make_proxies(base),

@@ -40,6 +40,7 @@ class Networks:
     ``release_jobs``, ``repair`` and ``sweep`` carry out jobs.
     """
 
+    neutrons: Neutrons
     servers: ServerNetworks
     changes: ServerPortsChanges
     release: Release
@@ -102,6 +103,7 @@ def make_networks(
     maker = TwinMaker(stores.routings, clock, _new_id)
     finder = TwinFinder(neutrons, twins, lambda: datetime.now(UTC))
     return Networks(
+        neutrons,
         ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id),
         ServerPortsChanges(neutrons, twins, maker, clock),
         release,

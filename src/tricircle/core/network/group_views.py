@@ -14,7 +14,8 @@ from tricircle.core.network.objects import Port, Rule, SecurityGroup
 
 View = dict[str, object]
 _WITH_PORTS = frozenset({"TCP", "UDP"})
-_ANYWHERE = "0.0.0.0/0"
+ANYWHERE = "0.0.0.0/0"
+"""What Nova shows, and takes, for no address at all."""
 
 
 def view_groups(ports: Iterable[Port], groups: Mapping[str, SecurityGroup]) -> list[View]:
@@ -24,17 +25,18 @@ def view_groups(ports: Iterable[Port], groups: Mapping[str, SecurityGroup]) -> l
     """
     mine = [groups[one] for port in ports for one in port.security_groups if one in groups]
     ordered = sorted(mine, key=lambda group: (group.project_id, group.name))
-    return [_view_group(group, groups) for group in ordered]
+    return [view_group(group, groups) for group in ordered]
 
 
-def _view_group(group: SecurityGroup, groups: Mapping[str, SecurityGroup]) -> View:
+def view_group(group: SecurityGroup, groups: Mapping[str, SecurityGroup]) -> View:
+    """Return one group; ``groups`` as above."""
     return {
         "id": group.id,
         "description": group.description,
         "name": group.name,
         "tenant_id": group.project_id,
         "rules": [
-            _view_rule(group, rule, groups)
+            view_rule(group.id, rule, groups)
             for rule in group.rules
             if rule.direction == "ingress"
             and (rule.remote_group_id is None or rule.remote_group_id in groups)
@@ -42,11 +44,12 @@ def _view_group(group: SecurityGroup, groups: Mapping[str, SecurityGroup]) -> Vi
     }
 
 
-def _view_rule(group: SecurityGroup, rule: Rule, groups: Mapping[str, SecurityGroup]) -> View:
-    first, last = _port_range(rule)
+def view_rule(group_id: str, rule: Rule, groups: Mapping[str, SecurityGroup]) -> View:
+    """Return one rule of a group; ``groups`` has the one it names, if it names one."""
+    first, last = port_range(rule)
     view: View = {
         "id": rule.id,
-        "parent_group_id": group.id,
+        "parent_group_id": group_id,
         "ip_protocol": rule.protocol,
         "from_port": first,
         "to_port": last,
@@ -54,14 +57,15 @@ def _view_rule(group: SecurityGroup, rule: Rule, groups: Mapping[str, SecurityGr
         "ip_range": {},
     }
     if rule.remote_group_id is None:
-        view["ip_range"] = {"cidr": rule.remote_ip_prefix or _ANYWHERE}
+        view["ip_range"] = {"cidr": rule.remote_ip_prefix or ANYWHERE}
     else:
         remote = groups[rule.remote_group_id]
         view["group"] = {"name": remote.name, "tenant_id": remote.project_id}
     return view
 
 
-def _port_range(rule: Rule) -> tuple[int | None, int | None]:
+def port_range(rule: Rule) -> tuple[int | None, int | None]:
+    """Return the ports of a rule, all of them where Neutron has none; type and code of ICMP."""
     if not rule.protocol or rule.port_range_min is not None or rule.port_range_max is not None:
         return rule.port_range_min, rule.port_range_max
     return (1, 65535) if rule.protocol.upper() in _WITH_PORTS else (-1, -1)

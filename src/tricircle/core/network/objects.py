@@ -119,6 +119,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     id: str
     direction: str
+    security_group_id: str = ""
     ethertype: str = "IPv4"
     protocol: str | None = None
     port_range_min: int | None = None
@@ -146,12 +147,21 @@ class SecurityGroup(Struct, frozen=True, kw_only=True):
         return self.name == DEFAULT_GROUP
 
 
+class PortDetails(Struct, frozen=True, kw_only=True):
+    """What a floating IP tells of the port it is associated with."""
+
+    device_id: str = ""
+
+
 class FloatingIp(Struct, frozen=True, kw_only=True):
     """An address of an external network, perhaps associated with a port."""
 
     id: str
     floating_ip_address: str
     port_id: str | None = None
+    fixed_ip_address: str | None = None
+    floating_network_id: str = ""
+    port_details: PortDetails | None = None
 
 
 class Extension(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from tricircle.core.errors import NeutronRefused, NotFound, PodMisbehaved
 from tricircle.core.model import Caller, Endpoint, Pod, PodId, Service
 from tricircle.core.network.objects import COLLECTIONS, T, error_text, read_list, read_one
-from tricircle.interfaces.cloud import Cloud, PodRequest, ServiceCredential
+from tricircle.interfaces.cloud import Cloud, Headers, PodRequest, ServiceCredential
 
 TOP = PodId("top")
 """The top's own Neutron, as ``Cloud`` knows it."""
@@ -25,6 +25,7 @@ Filter = str | bool | Sequence[str]
 class _Reply:
     status: int
     body: bytes
+    request_id: str
 
 
 class Neutron:
@@ -77,6 +78,10 @@ class Neutron:
         if reply.status == 404:
             return None
         return self._read_one(reply, kind)
+
+    async def get(self, kind: type[T], object_id: str) -> T:
+        """Return an object by id. Raises NeutronRefused with 404 when this token sees none."""
+        return self._read_one(await self._send("GET", _path(kind, object_id)), kind)
 
     async def create(self, kind: type[T], values: Mapping[str, object]) -> T:
         """Return a new object. Raises NeutronRefused, PodError (PodTimeout: who knows)."""
@@ -139,7 +144,7 @@ class Neutron:
         if reply.status < 300:
             return
         reason, detail = error_text(reply.body)
-        raise NeutronRefused(self.pod_id, reply.status, reason, detail)
+        raise NeutronRefused(self.pod_id, reply.status, reason, detail, reply.request_id)
 
     def _misbehaved(self, error: ValueError) -> PodMisbehaved:
         return PodMisbehaved(
@@ -167,7 +172,8 @@ class Neutron:
         async with self._cloud.send(
             self.pod_id, self._endpoint, request, self._timeout_s
         ) as response:
-            return _Reply(response.status, await response.read())
+            body = await response.read()
+            return _Reply(response.status, body, _request_id(response.headers))
 
 
 class Neutrons:
@@ -244,6 +250,11 @@ def _query(filters: Mapping[str, Filter]) -> str:
         values = [value] if isinstance(value, str | bool) else value
         pairs.extend((name, str(one)) for one in values)
     return urlencode(pairs)
+
+
+def _request_id(headers: Headers) -> str:
+    found = (value for name, value in headers if name == b"x-openstack-request-id")
+    return next(found, b"").decode("latin-1")
 
 
 def _revision(number: int) -> bytes:

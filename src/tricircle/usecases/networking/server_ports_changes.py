@@ -8,7 +8,7 @@ someone else before. A change that was cut short is completed by asking for it a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, assert_never
@@ -43,6 +43,7 @@ from tricircle.interfaces.clock import Clock
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.networking.floating_ips import ServerAddresses, associate, disassociate
 from tricircle.usecases.networking.live_ports import LivePorts
+from tricircle.usecases.networking.named_groups import read_groups
 from tricircle.usecases.networking.networks import Site, find_active
 from tricircle.usecases.networking.neutron import Neutron, Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
@@ -111,17 +112,10 @@ class ServerPortsChanges:
         ports = await self._list_ports(asked, as_caller)
         if not ports:
             return None
-        groups = await _read_groups(
+        groups = await read_groups(
             as_caller, {one for port in ports for one in port.security_groups}
         )
-        remote = {
-            rule.remote_group_id
-            for group in groups.values()
-            for rule in group.rules
-            if rule.remote_group_id is not None
-        }
-        named = await _read_groups(as_caller, remote - set(groups))
-        return view_groups(ports, {**groups, **named})
+        return view_groups(ports, groups)
 
     async def _list_ports(self, asked: AskedServer, as_caller: Neutron) -> list[Port]:
         """Return the server's ports at the top, in order, as far as the caller sees them.
@@ -241,12 +235,6 @@ async def _find_group(work: _Work, name: str) -> SecurityGroup:
     if not work.ports:
         raise refusals.no_ports(asked.server_id)
     return group
-
-
-async def _read_groups(neutron: Neutron, ids: set[str]) -> Mapping[str, SecurityGroup]:
-    if not ids:
-        return {}
-    return {group.id: group for group in await neutron.list_all(SecurityGroup, id=sorted(ids))}
 
 
 async def _change(work: _Work, port: Port, change: Change) -> Port | None:

@@ -20,6 +20,7 @@ from tricircle.testing.cloud.compute import (
     information,
     keypairs,
     migrations,
+    networking,
     notices,
     quotas,
     server_groups,
@@ -383,6 +384,7 @@ class Compute(Service):
             *images.ROUTES,
             *storage.ROUTES,
             *baremetal.ROUTES,
+            *networking.ROUTES,
             *actions.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))
