@@ -56,11 +56,20 @@ async def test_what_a_project_uses_is_summed_over_pods(
 
 
 async def test_a_limit_is_the_largest_of_the_pods(top: Top, http: aiohttp.ClientSession) -> None:
-    top.cloud.pod("pod1").compute.quotas["cores"] = 10
-    top.cloud.pod("pod2").compute.quotas["cores"] = 20
+    books = [top.cloud.pod(name).compute.quota_book for name in ("pod1", "pod2")]
+    books[0].classes["default"] = {"key_pairs": 10}
+    books[1].classes["default"] = {"key_pairs": 20}
     _, body, _ = await ask(http, top, "/limits", headers=top.member())
-    assert body["limits"]["absolute"]["maxTotalCores"] == 20
-    top.cloud.pod("pod1").compute.quotas["cores"] = -1
+    assert body["limits"]["absolute"]["maxTotalKeypairs"] == 20
+    books[0].classes["default"] = {"key_pairs": -1}
+    _, body, _ = await ask(http, top, "/limits", headers=top.member())
+    assert body["limits"]["absolute"]["maxTotalKeypairs"] == -1
+
+
+async def test_a_limit_that_the_top_holds_is_the_tops(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    top.cloud.pod("pod1").compute.quotas["cores"] = 10
     _, body, _ = await ask(http, top, "/limits", headers=top.member())
     assert body["limits"]["absolute"]["maxTotalCores"] == -1
 

@@ -20,7 +20,7 @@ LIMITS = Aggregate(
         Rule("limits.absolute.max*", How.LARGEST),
     ))
 )  # fmt: skip
-"""GET /limits."""
+"""GET /limits; the limits that the top holds are put in by ``rules.quota_sets``."""
 
 # Hypervisors.
 
@@ -151,7 +151,6 @@ CONSOLE_TOKEN = Ask()
 """GET /os-console-auth-tokens/{id}."""
 
 ROWS = [
-    Row("GET", "/limits", LIMITS),
     Row("GET", "/os-hypervisors", HYPERVISORS),
     Row("GET", "/os-hypervisors/detail", HYPERVISORS),
     Row("GET", "/os-services", SERVICES),

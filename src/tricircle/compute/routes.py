@@ -247,6 +247,7 @@ _AGGREGATES = [
 
 # Held at the top where pods are counted together, else by pods alike.
 _QUOTAS = [
+    Row("GET", "/limits", Composed("show_limits")),
     Row("GET", "/os-quota-sets/{id}", Composed("show_quotas")),
     Row("PUT", "/os-quota-sets/{id}", Composed("update_quotas")),
     Row("DELETE", "/os-quota-sets/{id}", Composed("delete_quotas")),

@@ -21,6 +21,7 @@ from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.server_groups import ServerGroupAnswers
 from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.compute.rules.twins import TwinIds
+from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
@@ -84,7 +85,8 @@ async def _make_rules(base: Base) -> Rules:
     quota_tools = QuotaTools(
         base.stores.quota_limits, counted.quotas, counted.counting, base.requests
     )
-    quota_sets = QuotaSetAnswers(base.asker, quota_tools)
+    aggregator = Aggregator(base.asker, base.profile)
+    quota_sets = QuotaSetAnswers(base.asker, aggregator, quota_tools)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
@@ -125,6 +127,7 @@ async def _make_rules(base: Base) -> Rules:
             "delete_aggregate": aggregates.delete,
             "act_on_aggregate": aggregates.act,
             "cache_images": aggregates.cache_images,
+            "show_limits": quota_sets.show_limits,
             "show_quotas": quota_sets.show,
             "show_quota_details": quota_sets.show_detail,
             "show_quota_defaults": quota_sets.show_defaults,

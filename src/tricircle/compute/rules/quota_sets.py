@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, unquote
 
+from tricircle.compute.joints import LIMITS
 from tricircle.core.bodies import read_value
-from tricircle.core.errors import PodDead
+from tricircle.core.errors import PodDead, ServiceUnavailable
 from tricircle.core.jobs import CarryQuota, CarryQuotaClass, Job
 from tricircle.core.model import ProjectId, Service
 from tricircle.core.quota_sets import (
@@ -26,6 +27,7 @@ from tricircle.core.quota_sets import (
 from tricircle.core.quotas import WHOLE, Amounts, Holder, Standing
 from tricircle.core.server_quotas import COUNTED
 from tricircle.core.table import Match
+from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.asking import Asker, Heard
 from tricircle.gateway.forward import Outbound
@@ -36,6 +38,11 @@ from tricircle.usecases.counting import UsageCount
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.quotas import Quotas
 
+_MAXIMA = {
+    "instances": "maxTotalInstances",
+    "cores": "maxTotalCores",
+    "ram": "maxTotalRAMSize",
+}
 _SET = "quota_set"
 _CLASS = "quota_class_set"
 
@@ -53,8 +60,18 @@ class QuotaTools:
 class QuotaSetAnswers:
     """Answers the requests of quota sets and classes. One for each gateway."""
 
-    def __init__(self, asker: Asker, tools: QuotaTools) -> None:
-        self._asker, self._tools = asker, tools
+    def __init__(self, asker: Asker, aggregator: Aggregator, tools: QuotaTools) -> None:
+        self._asker, self._aggregator, self._tools = asker, aggregator, tools
+
+    async def show_limits(self, inbound: Inbound, match: Match) -> Answer:
+        """Return the limits of a project with what it uses in all pods (``GET /limits``)."""
+        answer = await self._aggregator.aggregate(inbound, LIMITS)
+        project_id = _first(inbound, "tenant_id") or inbound.caller.project_id
+        if answer.status >= 300 or project_id is None:
+            return answer
+        limits = await self._limits(Holder(Service.COMPUTE, ProjectId(project_id)))
+        body = show(answer.body, "limits.absolute", _counted(limits), lambda name: _MAXIMA[name])
+        return replace(answer, body=body)
 
     async def show(self, inbound: Inbound, match: Match) -> Answer:
         """Return a pod's quota set with the limits of the top."""
@@ -67,6 +84,9 @@ class QuotaSetAnswers:
         """Return a pod's quota set with the limits of the top and the use in all pods."""
         asks = [(pod, Outbound.of(inbound)) for pod in self._asker.pods()]
         heard = await self._asker.ask(asks)
+        if heard.silent and not self._asker.partial:
+            names = ", ".join(pod.name for pod in heard.silent)
+            raise ServiceUnavailable(f"these pods do not answer: {names}; please retry later")
         if not heard.good:
             return heard.find_refusal() or await self._asker.ask_first(Outbound.of(inbound))
         first = heard.good[0].answer
@@ -181,8 +201,12 @@ class QuotaSetAnswers:
 
 def _holder(inbound: Inbound, match: Match) -> Holder:
     """Return whose quota set the path and the query name."""
-    users = parse_qs(inbound.query).get("user_id", [WHOLE])
-    return Holder(Service.COMPUTE, ProjectId(unquote(match.params["id"])), users[0])
+    project_id = ProjectId(unquote(match.params["id"]))
+    return Holder(Service.COMPUTE, project_id, _first(inbound, "user_id") or WHOLE)
+
+
+def _first(inbound: Inbound, parameter: str) -> str | None:
+    return next(iter(parse_qs(inbound.query).get(parameter, ())), None)
 
 
 def _is_admin(inbound: Inbound) -> bool:
