@@ -52,6 +52,10 @@ class Standing:
     used: Mapping[str, Amounts] = field(default_factory=dict)
     is_fresh: bool = False
 
+    def limits_user(self, resources: Iterable[str]) -> bool:
+        """Tell whether the user has a limit of its own for one of these."""
+        return any(resource in self.user for resource in resources)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -100,7 +104,7 @@ def demands_of(
     is counted for who has no limit and never had one.
     """
     scopes = {WHOLE: limits.project}
-    if user_id and any(resource in standing.user for resource in amounts):
+    if user_id and standing.limits_user(amounts):
         scopes[user_id] = limits.user
     elif user_id in standing.used:
         scopes[user_id] = dict.fromkeys(amounts, UNLIMITED)
@@ -135,7 +139,7 @@ def find_excess(
     its own they are the ones that are told.
     """
     project_used = standing.used.get(WHOLE, {})
-    is_by_user = bool(user_id) and any(resource in standing.user for resource in amounts)
+    is_by_user = bool(user_id) and standing.limits_user(amounts)
     user_used = standing.used.get(user_id, {}) if is_by_user else {}
     overs, over_user = [], False
     for resource, amount in amounts.items():

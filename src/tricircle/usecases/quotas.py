@@ -92,9 +92,10 @@ class Quotas:
         total = add_up(shares)
         for _ in range(_ATTEMPTS):
             limits = self.limits_of(standing)
+            counted = holder if standing.limits_user(total) else replace(holder, user_id=WHOLE)
             demands = demands_of(total, standing, limits, holder.user_id)
             if demands is None:
-                await self._count_first(holder, request_id)
+                await self._count_first(counted, request_id)
             elif not demands:
                 return ()
             elif find_excess(total, standing, limits, holder.user_id) is None:
@@ -104,7 +105,7 @@ class Quotas:
             elif standing.is_fresh:
                 return Refused(standing, limits)
             else:
-                await self._counting.count(holder, request_id)
+                await self._counting.count(counted, request_id)
             standing = await self.find_standing(holder)
         raise ServiceUnavailable("too many requests change this project's usage; please retry")
 
