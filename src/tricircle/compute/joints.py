@@ -9,7 +9,16 @@ from __future__ import annotations
 from tricircle.core.bodies import read_value, set_value
 from tricircle.core.joining import How, Joint, Rule
 from tricircle.core.model import Version
-from tricircle.core.table import Aggregate, Ask, ByNumber, ByVersion, Finder, Pages, Row
+from tricircle.core.table import (
+    Aggregate,
+    Ask,
+    ByNumber,
+    ByVersion,
+    Composed,
+    Finder,
+    Pages,
+    Row,
+)
 
 _UUIDS_FROM = Version(2, 53)
 """From here on hypervisors and services are named by UUIDs, which no two pods share."""
@@ -153,5 +162,26 @@ CONSOLE_TOKEN = Ask()
 ROWS = [
     Row("GET", "/os-hypervisors", HYPERVISORS),
     Row("GET", "/os-hypervisors/detail", HYPERVISORS),
+    Row("GET", "/os-hypervisors/statistics", STATISTICS),
+    Row("GET", "/os-hypervisors/{id}", HYPERVISOR),
+    Row("GET", "/os-hypervisors/{id}/uptime", HYPERVISOR),
+    Row("GET", "/os-hypervisors/{id}/search", HYPERVISOR_SEARCH),
+    Row("GET", "/os-hypervisors/{id}/servers", HYPERVISOR_SEARCH),
     Row("GET", "/os-services", SERVICES),
+    Row("PUT", "/os-services/{id}", SERVICE_CHANGE),
+    Row("DELETE", "/os-services/{id}", SERVICE_DELETION),
+    Row("GET", "/os-hosts", HOSTS),
+    Row("GET", "/os-hosts/{id}", HOST),
+    Row("PUT", "/os-hosts/{id}", HOST),
+    Row("GET", "/os-hosts/{id}/reboot", HOST),
+    Row("GET", "/os-hosts/{id}/shutdown", HOST),
+    Row("GET", "/os-hosts/{id}/startup", HOST),
+    Row("GET", "/os-simple-tenant-usage", USAGES),
+    Row("GET", "/os-simple-tenant-usage/{id}", USAGE),
+    Row("GET", "/os-instance_usage_audit_log", AUDIT_LOGS),
+    Row("GET", "/os-instance_usage_audit_log/{id}", AUDIT_LOG),
+    Row("GET", "/os-console-auth-tokens/{id}", CONSOLE_TOKEN),
+    Row("POST", "/os-server-external-events", Composed("events")),
+    Row("POST", "/os-assisted-volume-snapshots", Composed("assisted_snapshots")),
+    Row("DELETE", "/os-assisted-volume-snapshots/{id}", Composed("assisted_snapshots")),
 ]

@@ -311,28 +311,7 @@ _REMOVED = rows_of(
 
 _NOT_YET = rows_of(
     NOT_YET,
-    "POST /os-assisted-volume-snapshots",
-    "DELETE /os-assisted-volume-snapshots/{id}",
-    "GET /os-console-auth-tokens/{id}",
-    "GET /os-hosts",
-    "GET /os-hosts/{id}",
-    "PUT /os-hosts/{id}",
-    "GET /os-hosts/{id}/reboot",
-    "GET /os-hosts/{id}/shutdown",
-    "GET /os-hosts/{id}/startup",
-    "GET /os-hypervisors/statistics",
-    "GET /os-hypervisors/{id}",
-    "GET /os-hypervisors/{id}/search",
-    "GET /os-hypervisors/{id}/servers",
-    "GET /os-hypervisors/{id}/uptime",
-    "GET /os-instance_usage_audit_log",
-    "GET /os-instance_usage_audit_log/{id}",
     "GET /os-migrations",
-    "POST /os-server-external-events",
-    "DELETE /os-services/{id}",
-    "PUT /os-services/{id}",
-    "GET /os-simple-tenant-usage",
-    "GET /os-simple-tenant-usage/{id}",
 )
 
 ROWS = (

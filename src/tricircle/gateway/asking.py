@@ -189,7 +189,8 @@ class Finders:
                 return await self._asker.ask_first(outbound)
             pods = [found]
         heard = await self._asker.ask([(pod, outbound) for pod in pods], strategy.zones)
-        return self._choose(heard, strategy)
+        chosen = choose(heard)
+        return number_ids(self._asker.topology(), chosen.pod, chosen.answer, strategy.numbers)
 
     async def by_number(self, inbound: Inbound, match: Match, strategy: ByNumber) -> Answer:
         """Return the answer of the pod that a number names."""
@@ -253,15 +254,18 @@ class Finders:
             raise _unknown(name, heard.silent)
         return found[0] if found else None
 
-    def _choose(self, heard: Heard, strategy: Ask) -> Answer:
-        """Return the answer of the pod that has it: the others say that they have not."""
-        topology = self._asker.topology()
-        for one in heard.good:
-            return number_ids(topology, one.pod, one.answer, strategy.numbers)
-        refusal = heard.find_refusal()
-        if refusal is None or (refusal.status == 404 and heard.silent):
-            raise _unknown("what was asked for", heard.silent)
-        return refusal
+
+def choose(heard: Heard) -> Said:
+    """Return the answer of the pod that has what was asked for: the others say they have not.
+
+    Raises ServiceUnavailable when it may be in a pod that does not answer.
+    """
+    if heard.good:
+        return heard.good[0]
+    refusal = heard.find_refusal()
+    if refusal is None or (refusal.status == 404 and heard.silent):
+        raise _unknown("what was asked for", heard.silent)
+    return next(one for one in heard.said if one.answer is refusal)
 
 
 def _has(one: Said, finder: Finder, name: str) -> bool:

@@ -16,6 +16,7 @@ from tricircle.core.placing import Topology
 from tricircle.core.query import list_values, replace_values
 from tricircle.core.table import Merge
 from tricircle.gateway.answers import JSON, Answer, Header
+from tricircle.gateway.asking import split_host
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
@@ -24,6 +25,7 @@ from tricircle.usecases.listing import list_merged
 from tricircle.usecases.locate import Locator
 
 _ZONE = "availability_zone"
+_HOST = "host"
 _FORBIDDEN = 403
 MISSING_PODS = b"x-tricircle-missing-pods"
 """Header that names the pods whose rows are not in a list."""
@@ -56,13 +58,18 @@ class Merger:
         return self._page(inbound, strategy, outcome)
 
     def _asks(self, inbound: Inbound) -> list[PodAsk]:
-        """Return the pods to ask; a filter by zone chooses them and is put in their words."""
-        zones = list_values(inbound.query, _ZONE)
+        """Return the pods to ask; a filter by zone chooses them and is put in their words.
+
+        A host may be ``pod:host``: then that pod alone is asked.
+        """
+        zones, hosts = list_values(inbound.query, _ZONE), list_values(inbound.query, _HOST)
+        pods = [pod for pod in self.topology().pods if self.profile.service in pod.endpoints]
+        only, host = split_host(pods, hosts[-1]) if hosts else (None, "")
         asks = []
-        for pod in self.topology().pods:
-            if self.profile.service not in pod.endpoints:
-                continue
+        for pod in pods if only is None else [only]:
             query = inbound.query
+            if only is not None:
+                query = replace_values(query, _HOST, _always(host))
             if zones:
                 names = self._pod_zones(pod, zones[-1])
                 if not names:

@@ -73,17 +73,22 @@ class Locator:
         Raises NotFound in the service's own words when no pod has it for this caller,
         ServiceUnavailable when none has it but not every pod could be asked.
         """
+        if (kind, top_id) not in self._places and not is_id(top_id):
+            raise self._not_found(kind, top_id)
+        place = await self.find_recorded(kind, top_id)
+        return place or await self._ask(kind, top_id, caller)
+
+    async def find_recorded(self, kind: Kind, top_id: str) -> Place | None:
+        """Return where a resource is as far as our records tell; no pod is asked."""
         place = self._places.get((kind, top_id))
         if place is not None:
             return place
-        if not is_id(top_id):
-            raise self._not_found(kind, top_id)
         for routing in await self._routings.find_routings(kind, TopId(top_id)):
             if routing.bottom_id is not None:
                 return self.remember(
                     kind, top_id, Place(routing.pod_id, routing.bottom_id, routing.project_id)
                 )
-        return await self._ask(kind, top_id, caller)
+        return None
 
     async def locate_visible(self, kind: Kind, top_id: str, caller: Caller) -> Place:
         """Return where a resource is that the caller may see.

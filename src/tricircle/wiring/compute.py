@@ -11,9 +11,11 @@ from tricircle.adapters.log import setup_logging
 from tricircle.compute.profile import PROFILE
 from tricircle.compute.rules.actions import ServerActions
 from tricircle.compute.rules.aggregates import AggregateAnswers
+from tricircle.compute.rules.assisted_snapshots import AssistedSnapshots
 from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.counted_boot import CountedBoot
 from tricircle.compute.rules.counted_servers import CountedServer
+from tricircle.compute.rules.events import ServerEvents
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
 from tricircle.compute.rules.quota_sets import QuotaSetAnswers, QuotaTools
@@ -116,6 +118,8 @@ async def _make_rules(base: Base) -> Rules:
         },
         composed={
             **make_proxies(base),
+            "events": ServerEvents(base.asker, base.locator, base.profile.version_headers),
+            "assisted_snapshots": AssistedSnapshots(base.asker, base.locator),
             "list_groups": groups.list_all,
             "create_group": groups.create,
             "show_group": groups.show,

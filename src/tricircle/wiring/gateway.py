@@ -59,6 +59,7 @@ class Base:
     requests: JobRequests
     forwarder: Forwarder
     asker: Asker
+    locator: Locator
 
     def topology(self) -> Topology:
         """Return pods and zones as they are known now."""
@@ -123,6 +124,15 @@ async def open_gateway(
                 settings.gateway.list_timeout_s,
                 settings.gateway.partial_lists,
             ),
+            Locator(
+                cloud,
+                stores.routings,
+                lambda: directory.topology,
+                profile.lookups,
+                clock,
+                cache_size=settings.gateway.route_cache_size,
+                timeout_s=settings.gateway.request_timeout_s,
+            ),
         )
         await directory.refresh()
         cloud.start()
@@ -135,16 +145,7 @@ async def open_gateway(
 def _make_app(
     base: Base, listen: ListenSettings, tokens: KeystoneTokens, rules: Rules
 ) -> GatewayApp:
-    gateway, forwarder = base.settings.gateway, base.forwarder
-    locator = Locator(
-        base.cloud,
-        base.stores.routings,
-        base.topology,
-        base.profile.lookups,
-        base.clock,
-        cache_size=gateway.route_cache_size,
-        timeout_s=gateway.request_timeout_s,
-    )
+    gateway, forwarder, locator = base.settings.gateway, base.forwarder, base.locator
     same_pod = SamePod(locator, base.topology)
     world = ListWorld(
         base.cloud,

@@ -15,6 +15,7 @@ def require(caller: Caller, need: str, rule: str) -> None:
         "read": caller.may_read,
         "write": caller.may_write,
         "admin": caller.is_admin,
+        "service": caller.is_service or caller.is_admin,
     }
     if not allowed[need]:
         refuse(403, f"Policy doesn't allow os_compute_api:{rule} to be performed.")

@@ -175,8 +175,8 @@ def _answer_matching(compute: "Compute", request: Request, pattern: str, detaile
     if request.find("limit") is not None or request.find("marker") is not None:
         refuse(
             400,
-            "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not "
-            "supported.",
+            "The server could not comply with the request since it is either malformed or "
+            "otherwise incorrect.",
         )
     loads = measure_loads(compute) if detailed else {}
     found = _find_matching(compute, pattern)
