@@ -82,3 +82,13 @@ async def test_a_binding_can_be_forgotten(stores: Stores) -> None:
     assert await stores.bindings.find_binding(PROJECT, AZ1) is None
     assert await stores.bindings.find_binding(PROJECT, ZoneName("az2")) == EAST
     assert await stores.bindings.bind(PROJECT, AZ1, WEST) == WEST
+
+
+async def test_all_bindings_of_a_project_are_listed(stores: Stores) -> None:
+    await add_two_pods(stores)
+    await stores.bindings.bind(PROJECT, AZ1, EAST)
+    await stores.bindings.bind(PROJECT, ZoneName(""), WEST)
+    await stores.bindings.bind(ProjectId("project-2"), ZoneName("az2"), WEST)
+    assert await stores.bindings.list_bindings(PROJECT) == {AZ1: EAST, ZoneName(""): WEST}
+    assert await stores.bindings.list_bindings(ProjectId("nobody")) == {}
+    assert await stores.bindings.list_bindings(ProjectId("nul\0")) == {}

@@ -1,15 +1,10 @@
-"""Which pod a new resource goes to, and how zone names are translated.
-
-The order of design section 5: pods that refs demand, then the project's
-binding, then the other enabled pods of the zone.
-"""
+"""Pods and zones as they are known, and how zone names are translated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tricircle.core.errors import NoPodInZone
 from tricircle.core.model import Pod, PodId, ZoneName, ZonePod
 
 
@@ -49,33 +44,14 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A pod that a new resource may go to, and the zone name to send it ('' = none)."""
+    """A pod that a new resource may go to, and the zone name to send it ('' = none).
+
+    ``has_room`` tells whether it has room for it, as far as was measured.
+    """
 
     pod: Pod
     pod_az: str
-
-
-def list_candidates(
-    topology: Topology, zone: str | None, must: PodId | None, bound: PodId | None
-) -> Sequence[Candidate]:
-    """Return the pods to try, best first.
-
-    ``must`` is the pod that refs of the request demand: it is the only candidate, also
-    when it is disabled, as what it holds must stay usable; it must serve ``zone`` if one
-    was asked for. ``bound`` comes first among equals. Otherwise by name, so that two
-    workers given the same facts agree. Without a zone every enabled pod that
-    serves any zone will do and none is sent.
-
-    Raises NoPodInZone.
-    """
-    found = _fitting(topology, zone)
-    if must is not None:
-        found = _demanded(topology, zone, must, found)
-    else:
-        found = [one for one in found if one.pod.enabled]
-    if not found:
-        raise NoPodInZone(zone or "any")
-    return sorted(found, key=lambda one: (one.pod.id != bound, one.pod.name))
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +75,3 @@ def zone_states(topology: Topology, is_dead: Callable[[PodId], bool]) -> list[Zo
             ZoneState(name, any(pod.enabled and answers for pod, answers in alive), alive)
         )
     return states
-
-
-def _fitting(topology: Topology, zone: str | None) -> list[Candidate]:
-    if zone is None:
-        serving = {entry.pod_id for entry in topology.zone_pods}
-        return [Candidate(pod, "") for pod in topology.pods if pod.id in serving]
-    pairs = ((topology.find_pod(one.pod_id), one.pod_az) for one in topology.pod_zones(zone))
-    return [Candidate(pod, pod_az) for pod, pod_az in pairs if pod is not None]
-
-
-def _demanded(
-    topology: Topology, zone: str | None, must: PodId, found: list[Candidate]
-) -> list[Candidate]:
-    pod = topology.find_pod(must)
-    if zone is None and pod is not None:
-        return [Candidate(pod, "")]
-    return [one for one in found if one.pod.id == must]

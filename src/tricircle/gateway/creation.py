@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tricircle.core.bodies import check_object, read_value, remove_value, set_value
@@ -20,13 +20,15 @@ from tricircle.core.errors import (
     TricircleError,
 )
 from tricircle.core.model import BottomId, Caller, PodId, ProjectId, ZoneName
-from tricircle.core.placing import Candidate, Topology, list_candidates
+from tricircle.core.placing import Candidate, Topology
 from tricircle.core.table import Create
+from tricircle.core.weighing import Asked, Facts, list_candidates
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import Batch, CreateHook, Creation, Demand
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
+from tricircle.gateway.scales import Scales
 from tricircle.interfaces.store import BindingStore
 from tricircle.usecases.locate import Locator, Place
 from tricircle.usecases.same_pod import SamePod
@@ -73,6 +75,7 @@ class Creator:
     profile: Profile
     hooks: Mapping[str, CreateHook]
     timeout_s: float
+    scales: Scales
 
     async def create(self, inbound: Inbound, strategy: Create) -> Answer:
         """Return the answer of the pod that took the request.
@@ -85,7 +88,7 @@ class Creator:
         must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
         demand = await self._demand(inbound, strategy)
         must = self._agreed(must, demand.must)
-        candidates = await self._candidates(inbound.caller, zone, must, demand.prefers)
+        candidates = await self._candidates(inbound, zone, must, demand.prefers)
         batch = await self._begin(inbound, strategy, demand)
         made: list[tuple[Candidate, Answer]] = []
         for position, creation in enumerate(batch.creations):
@@ -149,6 +152,7 @@ class Creator:
     ) -> tuple[Candidate, Answer]:
         answer: tuple[Candidate, Answer] | None = None
         error: TricircleError | None = None
+        full = {one.pod.id for one in candidates if not one.has_room}
         for candidate in candidates:
             try:
                 tried = await self._try(inbound, strategy, creation, candidate)
@@ -162,8 +166,11 @@ class Creator:
                 await creation.give_up()
                 raise
             if tried.status < 300:
-                return candidate, await self._keep(inbound, strategy, creation, candidate, tried)
+                kept = await self._keep(inbound, strategy, creation, candidate, tried)
+                await self._bind(inbound, strategy, candidate, full)
+                return candidate, kept
             answer = (candidate, tried)
+            full.add(candidate.pod.id)
             if not _may_try_next(tried):
                 break
             log.info("pod refused", extra={"pod": candidate.pod.name, "status": tried.status})
@@ -215,10 +222,6 @@ class Creator:
                 place = Place(pod.id, BottomId(top_id), project)
                 await self.locator.keep(strategy.kind, top_id, place)
             answer = await creation.finish(candidate, answer, top_id)
-            zone = ZoneName(self._asked_zone(inbound, strategy) or "")
-            bound = await self.bindings.bind(project, zone, pod.id)
-            if bound != pod.id and _may_rebind(self.topology(), bound):
-                await self.bindings.rebind(project, zone, bound, pod.id)
         except (PodError, ServiceUnavailable) as error:
             log.warning(
                 "made in a pod and not written down yet",
@@ -226,20 +229,43 @@ class Creator:
             )
         return answer
 
+    async def _bind(
+        self, inbound: Inbound, strategy: Create, candidate: Candidate, full: Set[PodId]
+    ) -> None:
+        """Bind the project to the pod that took a request without a host.
+
+        It stays bound to another one, unless that is disabled, gone, or has no room.
+        """
+        zone = self._asked_zone(inbound, strategy) or ""
+        if ":" in zone:
+            return
+        project, pod = inbound.caller.project_id or ProjectId(""), candidate.pod
+        try:
+            bound = await self.bindings.bind(project, ZoneName(zone), pod.id)
+            if bound != pod.id and (bound in full or _may_rebind(self.topology(), bound)):
+                await self.bindings.rebind(project, ZoneName(zone), bound, pod.id)
+        except ServiceUnavailable as error:
+            log.warning("project not bound", extra={"pod": pod.name, "reason": str(error)})
+
     async def _candidates(
-        self, caller: Caller, zone: str | None, must: PodId | None, prefers: PodId | None
+        self, inbound: Inbound, zone: str | None, must: PodId | None, prefers: PodId | None
     ) -> Sequence[Candidate]:
         topology = self.topology()
         name, _, node = (zone or "").partition(":")
         if name and not topology.pod_zones(name):
             raise BadInput(self.profile.absent_zone.format(zone=name))
+        host = ""
         if node:
-            must = self._forced_pod(caller, topology, name, node)
-        bound = prefers
-        if must is None and bound is None and caller.project_id is not None:
-            bound = await self.bindings.find_binding(caller.project_id, ZoneName(name))
+            forced, host = self._forced_pod(inbound.caller, topology, name, node)
+            must = self._agreed(must, forced)
+        asked = Asked(name or None, must, prefers)
         try:
-            return list_candidates(topology, name or None, must, bound)
+            found = list_candidates(asked, Facts(topology))
+            if len(found) > 1:
+                facts = await self.scales.read_facts(inbound.caller, topology)
+                needs = await self.scales.read_needs(inbound)
+                found = list_candidates(replace(asked, needs=needs), facts)
+            return [replace(one, pod_az=f"{one.pod_az}:{host}") for one in found] if host else found
         except NoPodInZone:
             pod = topology.find_pod(must) if must is not None else None
             if pod is None:
@@ -249,17 +275,30 @@ class Creator:
                 f"availability zone '{name}'; name another zone, or none"
             ) from None
 
-    def _forced_pod(self, caller: Caller, topology: Topology, zone: str, node: str) -> PodId:
-        """Return the pod that ``zone:node`` names; a node at the top is a pod."""
+    def _forced_pod(
+        self, caller: Caller, topology: Topology, zone: str, node: str
+    ) -> tuple[PodId, str]:
+        """Return pod and host of ``zone:pod``, ``zone:pod:host`` or ``zone::host``.
+
+        A node at the top is a pod; without one the zone must be of one pod.
+        """
         if "admin" not in caller.roles:
             raise Forbidden(
                 "Policy doesn't allow os_compute_api:servers:create:forced_host to be performed."
             )
         ids = {entry.pod_id for entry in topology.pod_zones(zone)}
-        for pod in topology.pods:
-            if pod.id in ids and pod.name == node.partition(":")[0]:
-                return pod.id
-        raise BadInput(f"Compute host {node} could not be found.")
+        pods = [pod for pod in topology.pods if pod.id in ids]
+        pod_name, _, host = node.partition(":")
+        if not pod_name and len(pods) > 1:
+            names = ", ".join(sorted(pod.name for pod in pods))
+            raise BadInput(
+                f"availability zone '{zone}' is of several pods ({names}); name one of them, as "
+                f"in '{zone}:{pods[0].name}:{host}'"
+            )
+        found = next((pod for pod in pods if pod_name in ("", pod.name)), None)
+        if found is None:
+            raise BadInput(f"Compute host {node} could not be found.")
+        return found.id, host
 
     def _asked_zone(self, inbound: Inbound, strategy: Create) -> str | None:
         if strategy.zone is None:

@@ -6,7 +6,7 @@ repeated, and raises ``errors.ServiceUnavailable`` when the database is away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -163,6 +163,10 @@ class BindingStore(Protocol):
 
     async def find_binding(self, project_id: ProjectId, zone: ZoneName) -> PodId | None:
         """Return the pod a project is bound to in a zone ('' = no zone asked for), if any."""
+        ...
+
+    async def list_bindings(self, project_id: ProjectId) -> Mapping[ZoneName, PodId]:
+        """Return all pods a project is bound to."""
         ...
 
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:

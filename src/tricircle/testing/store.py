@@ -7,7 +7,7 @@ give, so that leases and positions expire without waiting.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -209,6 +209,11 @@ class MemoryBindings:
     async def find_binding(self, project_id: ProjectId, zone: ZoneName) -> PodId | None:
         """Return the pod a project is bound to in a zone ('' = no zone asked for), if any."""
         return self._tables.bindings.get((project_id, zone))
+
+    async def list_bindings(self, project_id: ProjectId) -> Mapping[ZoneName, PodId]:
+        """Return all pods a project is bound to."""
+        bindings = self._tables.bindings.items()
+        return {zone: pod_id for (owner, zone), pod_id in bindings if owner == project_id}
 
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:
         """Return the pod the project is bound to now: ``pod_id``, or who came first."""

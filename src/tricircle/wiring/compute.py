@@ -18,6 +18,7 @@ from tricircle.compute.rules.counted_servers import CountedServer
 from tricircle.compute.rules.events import ServerEvents
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
+from tricircle.compute.rules.needs import ServerNeeds
 from tricircle.compute.rules.quota_sets import QuotaSetAnswers, QuotaTools
 from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.server_groups import ServerGroupAnswers
@@ -116,6 +117,7 @@ async def _make_rules(base: Base) -> Rules:
             "zones_detail": zones.compute_detail,
             **make_network_proxies(base, made.neutrons),
         },
+        needs=ServerNeeds(base.forwarder, base.topology, base.clock).of,
         composed={
             **make_proxies(base),
             "events": ServerEvents(base.asker, base.locator, base.profile.version_headers),

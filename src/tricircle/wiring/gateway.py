@@ -27,6 +27,7 @@ from tricircle.gateway.hooks import ByIdHook, CreateHook
 from tricircle.gateway.merging import Merger, PageHook
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
+from tricircle.gateway.scales import NeedsOf, Scales
 from tricircle.usecases.background import Background
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
@@ -73,6 +74,7 @@ class Rules:
     by_id: Mapping[str, ByIdHook]
     create: Mapping[str, CreateHook]
     local: Mapping[str, LocalAnswer]
+    needs: NeedsOf
     composed: Mapping[str, ComposedAnswer] = field(default_factory=dict)
     pages: Mapping[str, PageHook] = field(default_factory=dict)
 
@@ -164,6 +166,7 @@ def _make_app(
         base.profile,
         rules.create,
         gateway.create_timeout_s,
+        Scales(base.stores.nodes, base.stores.bindings, base.clock, rules.needs),
     )
     merger = Merger(forwarder, locator, world, base.topology, base.profile, rules.pages)
     parts = Parts(

@@ -10,6 +10,7 @@ from tricircle.adapters.log import setup_logging
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
+from tricircle.volume.needs import volume_needs
 from tricircle.volume.profile import PROFILE
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.serving import Service, read_arguments, serve
@@ -43,4 +44,5 @@ async def _make_rules(base: Base) -> Rules:
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
         },
+        needs=volume_needs,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy.exc import IntegrityError
 
 from tricircle.adapters.sql.database import Database
@@ -26,6 +28,13 @@ class SqlBindings:
             return None
         rows = await self._database.read(statements.find_binding(project_id, zone))
         return PodId(str(rows[0][0])) if rows else None
+
+    async def list_bindings(self, project_id: ProjectId) -> Mapping[ZoneName, PodId]:
+        """Return all pods a project is bound to."""
+        if not is_storable(project_id):
+            return {}
+        rows = await self._database.read(statements.list_bindings(project_id))
+        return {ZoneName(row.zone): PodId(row.pod_id) for row in rows}
 
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:
         """Return the pod the project is bound to now: ``pod_id``, or who came first.

@@ -16,6 +16,11 @@ def find_binding(project_id: ProjectId, zone: ZoneName) -> Select[str]:
     )
 
 
+def list_bindings(project_id: ProjectId) -> Select[str, str]:
+    """Return a read of zones and pod ids."""
+    return select(binding.c.zone, binding.c.pod_id).where(binding.c.project_id == project_id)
+
+
 def bind(backend: str, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> Insert:
     """Return an insert that leaves a binding that is there as it is."""
     adding = insert_missing(backend, binding)
