@@ -184,6 +184,17 @@ async def test_what_is_committed_without_an_id_stays(stores: Stores) -> None:
     assert await used(stores) == {WHOLE: TAKEN}
 
 
+async def test_what_is_detached_stays_and_cannot_be_freed(stores: Stores) -> None:
+    await count(stores, {WHOLE: NOTHING})
+    await stores.quota_ledger.reserve([ONE], demands(), 60)
+    await stores.quota_ledger.commit(ONE, SERVER)
+    await stores.quota_ledger.detach(Service.VOLUME, SERVER)
+    assert await stores.quota_ledger.list_claims(Service.COMPUTE, SERVER) == [ONE]
+    await stores.quota_ledger.detach(Service.COMPUTE, SERVER)
+    assert not await stores.quota_ledger.free(Service.COMPUTE, SERVER)
+    assert await used(stores) == {WHOLE: TAKEN}
+
+
 async def test_a_resource_is_freed_once_by_many_at_once(stores: Stores) -> None:
     await count(stores, {WHOLE: {"instances": 5, "cores": 10, "ram": 2560}})
     await stores.quota_ledger.reserve([ONE], demands(), 60)

@@ -75,6 +75,10 @@ class QuotaLedger(Protocol):
         """Give back what a resource took, once; False when nothing is known of it."""
         ...
 
+    async def detach(self, service: Service, resource_id: TopId) -> None:
+        """Forget what a resource took, without giving it back: a count sets it right."""
+        ...
+
     async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
         """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
         ...

@@ -182,6 +182,11 @@ class MemoryQuotaLedger:
             self._tables.give_back(claim, was_made=True)
         return bool(found)
 
+    async def detach(self, service: Service, resource_id: TopId) -> None:
+        """Forget what a resource took, without giving it back: a count sets it right."""
+        for claim in self._of(service, resource_id):
+            del self._tables.claims[claim.id]
+
     async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
         """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
         return self._of(service, resource_id)

@@ -23,6 +23,7 @@ from tricircle.core.quotas import (
     Amounts,
     Claim,
     ClaimId,
+    Excess,
     Holder,
     Limits,
     Standing,
@@ -49,6 +50,7 @@ class Refused:
 
     standing: Standing
     limits: Limits
+    excess: Excess
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class Quotas:
         self._options, self._ledger = options, ledger
         self._counting, self._leftovers, self._new_id = counting, leftovers, new_id
 
+    @property
+    def service(self) -> Service:
+        """Return whose quotas these are."""
+        return self._options.service
+
     async def find_standing(self, holder: Holder) -> Standing:
         """Return what is kept of a project and a user. Raises ServiceUnavailable."""
         return await self._ledger.find_standing(holder, FRESH_S)
@@ -94,16 +101,17 @@ class Quotas:
             limits = self.limits_of(standing)
             counted = holder if standing.limits_user(total) else replace(holder, user_id=WHOLE)
             demands = demands_of(total, standing, limits, holder.user_id)
+            excess = find_excess(total, standing, limits, holder.user_id)
             if demands is None:
                 await self._count_first(counted, request_id)
             elif not demands:
                 return ()
-            elif find_excess(total, standing, limits, holder.user_id) is None:
+            elif excess is None:
                 claims = [Claim(ClaimId(self._new_id()), holder, share) for share in shares]
                 if await self._ledger.reserve(claims, demands, self._options.ttl_s):
                     return claims
             elif standing.is_fresh:
-                return Refused(standing, limits)
+                return Refused(standing, limits, excess)
             else:
                 await self._counting.count(counted, request_id)
             standing = await self.find_standing(holder)
@@ -133,9 +141,20 @@ class Quotas:
         except TricircleError as error:
             log.warning("quota not yet freed", extra={"id": resource_id, "reason": str(error)})
 
+    async def detach(self, resource_id: TopId) -> None:
+        """Forget what a resource took: it is not that any more. Never raises."""
+        try:
+            await self._ledger.detach(self._options.service, resource_id)
+        except TricircleError as error:
+            log.warning("quota not yet right", extra={"id": resource_id, "reason": str(error)})
+
     async def count_soon(self, holder: Holder, request_id: str) -> None:
         """Have a project counted by a job: something changed that was not reserved."""
         await self._leftovers.hand_over([_job(holder)], request_id)
+
+    async def count_later(self, holder: Holder, request_id: str) -> None:
+        """Have it counted when nothing of this request can be under way any more."""
+        await self._leftovers.hand_over_later([_job(holder)], request_id)
 
     async def _count_first(self, holder: Holder, request_id: str) -> None:
         """Count a project that has no numbers yet.

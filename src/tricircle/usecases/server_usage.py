@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from tricircle.core.errors import PodError, PodMisbehaved
-from tricircle.core.model import Pod, Service, Version
-from tricircle.core.quotas import Amounts, Holder
+from tricircle.core.model import Pod, ProjectId, Service, TopId, Version
+from tricircle.core.quotas import MAX_USER, WHOLE, Amounts, Holder
 from tricircle.core.server_quotas import COUNTED
+from tricircle.core.wishes import Document
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.cloud import Cloud, ServiceCredential
 from tricircle.usecases.replicas.pod_service import PodService
 
 _VERSION = Version(2, 57)
 """From here on quota sets hold no numbers of Neutron's."""
+
+_WITH_FLAVOR = Version(2, 47)
+"""From here on a server shows what its flavor has."""
 
 _REMEMBERED_S = 60.0
 _MOST_KNOWN = 1000
@@ -63,6 +67,44 @@ def _read_use(detail: object) -> int:
     return used
 
 
+@dataclass(frozen=True, slots=True)
+class HeldServer:
+    """Whose quota a server falls under, and what it takes of it."""
+
+    holder: Holder
+    size: Amounts
+
+
+class ServerSizes:
+    """What servers have now, as their pod shows them."""
+
+    def __init__(self, novas: PodNovas) -> None:
+        self._novas = novas
+
+    async def find(self, pod: Pod, server_id: TopId, request_id: str) -> HeldServer | None:
+        """Return a server of a pod, None when it is not there. Raises PodError."""
+        nova = self._novas.of(pod, request_id)
+        reply = await nova.find(f"/servers/{quote(server_id, safe='')}", _WITH_FLAVOR)
+        if reply is None:
+            return None
+        server = reply.item("server")
+        flavor = server.get("flavor")
+        project_id, user_id = server.get("tenant_id"), server.get("user_id")
+        cores, ram = _read_size(flavor if isinstance(flavor, dict) else {})
+        if not isinstance(project_id, str) or not isinstance(user_id, str) or cores is None:
+            raise PodMisbehaved(
+                pod.id, f"pod {pod.name} does not tell how large server {server_id} is"
+            )
+        user_id = user_id if len(user_id) <= MAX_USER else WHOLE
+        holder = Holder(Service.COMPUTE, ProjectId(project_id), user_id)
+        return HeldServer(holder, {"cores": cores, "ram": ram or 0})
+
+
+def _read_size(flavor: Document) -> tuple[int | None, int | None]:
+    cores, ram = flavor.get("vcpus"), flavor.get("ram")
+    return cores if isinstance(cores, int) else None, ram if isinstance(ram, int) else None
+
+
 class FlavorSizes:
     """How many cores and how much memory flavors have, remembered for a minute.
 
@@ -96,8 +138,7 @@ class FlavorSizes:
                 continue
             if reply is None:
                 continue
-            flavor = reply.item("flavor")
-            cores, ram = flavor.get("vcpus"), flavor.get("ram")
-            if isinstance(cores, int) and isinstance(ram, int):
+            cores, ram = _read_size(reply.item("flavor"))
+            if cores is not None and ram is not None:
                 return {"cores": cores, "ram": ram}
         return None

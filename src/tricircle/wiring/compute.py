@@ -14,7 +14,7 @@ from tricircle.compute.rules.aggregates import AggregateAnswers
 from tricircle.compute.rules.assisted_snapshots import AssistedSnapshots
 from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.counted_boot import CountedBoot
-from tricircle.compute.rules.counted_servers import CountedServer
+from tricircle.compute.rules.counted_servers import CountedActions, CountedServer
 from tricircle.compute.rules.events import ServerEvents
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
@@ -97,7 +97,12 @@ async def _make_rules(base: Base) -> Rules:
                 ServerRule(release, base.stores.routings, base.topology, leftovers, shown),
                 counted.quotas,
             ),
-            "action": ServerActions(made.changes, leftovers, shown),
+            "action": CountedActions(
+                ServerActions(made.changes, leftovers, shown),
+                counted.quotas,
+                counted.flavors,
+                counted.servers,
+            ),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),

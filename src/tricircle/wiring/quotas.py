@@ -17,7 +17,7 @@ from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
 from tricircle.usecases.quota_carrying import QuotaCarrying
 from tricircle.usecases.quotas import QuotaOptions, Quotas
-from tricircle.usecases.server_usage import FlavorSizes, PodNovas, ServerUsage
+from tricircle.usecases.server_usage import FlavorSizes, PodNovas, ServerSizes, ServerUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class ServerQuotas:
     quotas: Quotas
     counting: UsageCount
     flavors: FlavorSizes
+    servers: ServerSizes
     count_jobs: CountJobs
     carrying: QuotaCarrying
 
@@ -54,6 +55,7 @@ def make_server_quotas(
         quotas,
         counting,
         FlavorSizes(novas, pods, clock),
+        ServerSizes(novas),
         CountJobs(
             stores.quota_counts,
             lambda _service: counting,

@@ -158,6 +158,11 @@ class SqlQuotaLedger:
 
         return await self._database.transact(work)
 
+    async def detach(self, service: Service, resource_id: TopId) -> None:
+        """Forget what a resource took, without giving it back: a count sets it right."""
+        if is_storable(resource_id):
+            await self._database.write(statements.forget_claims_of(service, resource_id))
+
     async def list_claims(self, service: Service, resource_id: TopId) -> Sequence[Claim]:
         """Return what a resource has taken, oldest first; nothing when nothing is known of it."""
         if not is_storable(resource_id):

@@ -88,11 +88,8 @@ class CountedBoot:
 
     async def _read_wanted(self, inbound: Inbound) -> Wanted | None:
         """Return what a request asks for; None when the pod will say what is wrong with it."""
-        flavor_ref = read_value(inbound.body, "server.flavorRef")
-        if isinstance(flavor_ref, bool) or not isinstance(flavor_ref, str | int):
-            return None
-        step = _LAST_STEP.search(str(flavor_ref))
-        size = await self._flavors.find(step[0], inbound.request_id) if step else None
+        flavor_id = flavor_id_of(read_value(inbound.body, "server.flavorRef"))
+        size = await self._flavors.find(flavor_id, inbound.request_id) if flavor_id else None
         if size is None:
             return None
         copies = split_copies(inbound.body)
@@ -159,6 +156,14 @@ def find_holder(caller: Caller) -> Holder | None:
         return None
     user_id = str(caller.user_id) if len(caller.user_id) <= MAX_USER else WHOLE
     return Holder(Service.COMPUTE, caller.project_id, user_id)
+
+
+def flavor_id_of(reference: object) -> str | None:
+    """Return the id that a flavorRef names, which may be a URL; None when it is none."""
+    if isinstance(reference, bool) or not isinstance(reference, str | int):
+        return None
+    step = _LAST_STEP.search(str(reference))
+    return step[0] if step else None
 
 
 def is_counted(standing: Standing, limits: Limits) -> bool:
