@@ -6,6 +6,7 @@ simple_tenant_usage,instance_usage_audit_log}.py of Nova 34 and 31.
 
 from __future__ import annotations
 
+from tricircle.compute import listings
 from tricircle.core.bodies import read_value, set_value
 from tricircle.core.joining import How, Joint, Rule
 from tricircle.core.model import Version
@@ -16,6 +17,7 @@ from tricircle.core.table import (
     ByVersion,
     Composed,
     Finder,
+    Merge,
     Pages,
     Row,
 )
@@ -105,6 +107,13 @@ HOSTS = Aggregate(Joint((Rule("hosts", How.APPEND),)), ("hosts[].zone",), zone_f
 HOST = Ask(_HOST, is_host=True)
 """GET and PUT /os-hosts/{id}, and GET of what is below."""
 
+MIGRATIONS = ByVersion(
+    Aggregate(Joint((Rule("migrations", How.APPEND),)), host_filter="host"),
+    Version(2, 59),
+    Merge(listings.MIGRATIONS),
+)
+"""GET /os-migrations."""
+
 # Usage.
 
 _USAGE_PAGES = Pages("tenant_usage.server_usages[].instance_id", "tenant_usage_links")
@@ -176,6 +185,7 @@ ROWS = [
     Row("GET", "/os-hosts/{id}/reboot", HOST),
     Row("GET", "/os-hosts/{id}/shutdown", HOST),
     Row("GET", "/os-hosts/{id}/startup", HOST),
+    Row("GET", "/os-migrations", MIGRATIONS),
     Row("GET", "/os-simple-tenant-usage", USAGES),
     Row("GET", "/os-simple-tenant-usage/{id}", USAGE),
     Row("GET", "/os-instance_usage_audit_log", AUDIT_LOGS),

@@ -1,7 +1,8 @@
 """The lists of Nova that are merged, as data.
 
 Truth: nova/compute/instance_list.py, nova/api/openstack/common.py,
-nova/api/openstack/compute/{servers,views/servers,schemas/servers}.py of Nova 34.
+nova/api/openstack/compute/{servers,views/servers,schemas/servers}.py of Nova 34;
+nova/compute/migration_list.py and nova/api/openstack/compute/migrations.py.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from tricircle.core.merge import Listing
+from tricircle.core.merge import Listing, MarkerFilter
 from tricircle.core.model import Kind, Version
-from tricircle.core.sorting import Compare, Dialect, SortField
+from tricircle.core.sorting import Compare, Dialect, SortField, SortTerm
 
 _IGNORED_SORT_KEYS = frozenset(
     {
@@ -102,3 +103,23 @@ SERVERS_DETAIL = Listing(
 
 SERVERS = replace(SERVERS_DETAIL, path="/servers", summary=("id", "name", "links"))
 """GET /servers."""
+
+MIGRATIONS = Listing(
+    kind=None,
+    dialect=Dialect.NOVA,
+    collection="migrations",
+    item="migration",
+    path="/os-migrations",
+    detail_path="/os-migrations",
+    sort_fields={},
+    order=(
+        SortTerm("created_at", SortField(("created_at",), Compare.TIME), descending=True),
+        SortTerm("id", SortField(("id",), Compare.NUMBER), descending=True),
+        SortTerm("uuid", SortField(("uuid",), Compare.EXACT), descending=False),
+    ),
+    id_field="uuid",
+    # Nova's own paging over cells needs it, and up to 2.58 the API lets any filter pass.
+    marker_filter=MarkerFilter("uuid", Version(2, 58), along=("project_id",)),
+    marker_absent="Marker {id} could not be found.",
+)
+"""GET /os-migrations from microversion 2.59 on, where it has pages."""

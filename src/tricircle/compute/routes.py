@@ -15,7 +15,6 @@ from tricircle.compute.proxies import PROXIES
 from tricircle.core.bodies import Beside
 from tricircle.core.model import Kind, Version
 from tricircle.core.table import (
-    NOT_YET,
     REMOVED,
     Alter,
     ById,
@@ -309,11 +308,6 @@ _REMOVED = rows_of(
     "GET /servers/{server_id}/os-virtual-interfaces",
 )
 
-_NOT_YET = rows_of(
-    NOT_YET,
-    "GET /os-migrations",
-)
-
 ROWS = (
     *_SERVERS,
     *_BELOW_A_SERVER,
@@ -326,6 +320,5 @@ ROWS = (
     *PROXIES,
     *_QUOTAS,
     *_REMOVED,
-    *_NOT_YET,
 )
 TABLE = Table(ROWS)

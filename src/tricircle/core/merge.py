@@ -22,10 +22,24 @@ from tricircle.core.sorting import (
     SortField,
     SortKey,
     SortPlan,
+    SortTerm,
     UnreadableRow,
     list_sort_terms,
     make_sort_plan,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerFilter:
+    """How the row of a marker is read where no request shows a single one.
+
+    The list itself has a filter for it, called ``name``, at microversion ``version``.
+    ``along`` are parameters that go with it, because they decide who may ask.
+    """
+
+    name: str
+    version: Version
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +51,13 @@ class Listing:
     are the fields of an item of the list called, in their order, when it is the
     short form, else empty. ``sort_fields`` maps the API's sort keys to values in a
     detailed item; ``ignored_keys`` are sort keys dropped without a word, by version.
+    ``order`` is that of a list which nobody can sort. ``id_field`` is what an item is
+    named by in markers; ``kind`` is None for what is recorded nowhere, which is found by
+    ``marker_filter``. ``marker_absent`` are the service's words for a marker ``{id}``
+    that does not exist, if they are its own for this list.
     """
 
-    kind: Kind
+    kind: Kind | None
     dialect: Dialect
     collection: str
     item: str
@@ -50,6 +68,10 @@ class Listing:
     ignored_keys: Callable[[Version | None], Collection[str]] = lambda version: ()
     max_limit: int = 1000
     partial_rows_from: Version | None = None
+    order: tuple[SortTerm, ...] = ()
+    id_field: str = "id"
+    marker_filter: MarkerFilter | None = None
+    marker_absent: str = ""
 
     @property
     def links_key(self) -> str:
@@ -62,6 +84,8 @@ class Listing:
 
     def sort_plan(self, query: str, version: Version | None) -> SortPlan:
         """Return the order that a client's query asks for."""
+        if self.order:
+            return make_sort_plan(self.dialect, self.order, self.id_field)
         ignored = self.ignored_keys(version)
         return make_sort_plan(
             self.dialect, list_sort_terms(self.dialect, query, self.sort_fields, ignored)
@@ -69,6 +93,8 @@ class Listing:
 
     def marker_not_found(self, marker: str) -> TricircleError:
         """Return the service's own error for a marker that does not exist."""
+        if self.marker_absent:
+            return BadInput(self.marker_absent.format(id=marker))
         if self.dialect is Dialect.NOVA:
             return BadInput(f"marker [{marker}] not found")
         return NotFound(f"{self.item.capitalize()} {marker} could not be found.")

@@ -139,7 +139,7 @@ def hash_list(listing: Listing, query: str, plan: SortPlan, project_id: ProjectI
     hidden = {*paging_parameters(listing), *_SORT_PARAMETERS}
     filters = sorted(pair for pair in list_parameters(query) if pair[0] not in hidden)
     order = [(term.key, term.descending) for term in plan.terms]
-    text = repr((project_id, listing.kind.value, filters, order))
+    text = repr((project_id, listing.collection, filters, order))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 

@@ -138,20 +138,23 @@ def _cinder_order(query: str) -> tuple[list[str], list[str]]:
 
 
 class _Head(msgspec.Struct, gc=False):
-    """The decoded part of an item; ``f0`` is its id."""
+    """The decoded part of an item; ``f0`` is what it is named by."""
 
     f0: object = msgspec.UNSET
 
 
 class SortPlan:
-    """An order, ready to be applied to raw items: only the fields it needs are decoded."""
+    """An order, ready to be applied to raw items: only the fields it needs are decoded.
+
+    ``id_field`` is what an item is named by.
+    """
 
     __slots__ = ("_decode", "_makers", "dialect", "terms")
 
-    def __init__(self, dialect: Dialect, terms: tuple[SortTerm, ...]) -> None:
+    def __init__(self, dialect: Dialect, terms: tuple[SortTerm, ...], id_field: str = "id") -> None:
         self.dialect, self.terms = dialect, terms
         shown = [term for term in terms if term.field.path]
-        names = dict.fromkeys(["id", *(term.field.path[0] for term in shown)])
+        names = dict.fromkeys([id_field, *(term.field.path[0] for term in shown)])
         spots = {name: f"f{at}" for at, name in enumerate(names)}
         head = msgspec.defstruct(
             "Head",
@@ -232,9 +235,9 @@ class SortPlan:
 
 
 @lru_cache(maxsize=512)
-def make_sort_plan(dialect: Dialect, terms: tuple[SortTerm, ...]) -> SortPlan:
+def make_sort_plan(dialect: Dialect, terms: tuple[SortTerm, ...], id_field: str = "id") -> SortPlan:
     """Return the plan for an order; making one costs more than using it."""
-    return SortPlan(dialect, terms)
+    return SortPlan(dialect, terms, id_field)
 
 
 class _Maker:

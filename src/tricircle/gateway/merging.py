@@ -105,9 +105,11 @@ class Merger:
         )
 
     def _make_locate(
-        self, inbound: Inbound, kind: Kind
+        self, inbound: Inbound, kind: Kind | None
     ) -> Callable[[str], Awaitable[PodAsk | None]]:
         async def locate(top_id: str) -> PodAsk | None:
+            if kind is None:
+                return None
             try:
                 place = await self.locator.locate(kind, top_id, inbound.caller)
             except NotFound:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tricircle.core.bodies import set_value
 from tricircle.core.cursor import (
     MAX_LINK_CURSOR_CHARS,
     Cursor,
@@ -25,11 +26,15 @@ from tricircle.core.errors import (
     PodMisbehaved,
     ServiceUnavailable,
 )
+from tricircle.core.merge import MarkerFilter, read_pod_page
 from tricircle.core.model import PodId
 from tricircle.core.paging import PageAsk, next_query
+from tricircle.core.query import list_values, with_parameter
 from tricircle.core.sorting import UnreadableRow, Values
+from tricircle.core.versions import STANDARD_HEADER
 from tricircle.interfaces.cloud import PodRequest
 from tricircle.interfaces.store import PositionStore
+from tricircle.usecases.fanout import Done, Failed, fan_out
 from tricircle.usecases.list_call import ListCall, ListSource, ListWorld, PodAsk
 
 log = logging.getLogger(__name__)
@@ -79,6 +84,8 @@ class Positions:
         if len(asks) == 1:
             safe = self._source.plan.is_safe_marker(None)
             return Resume({}, Position(page.marker, safe=safe))
+        if self._source.listing.marker_filter is not None:
+            return await self._look_for(page.marker, self._source.listing.marker_filter, asks)
         return await self._locate(page.marker)
 
     async def keep(self, last: msgspec.Raw, positions: Mapping[PodId, Position]) -> str:
@@ -133,6 +140,37 @@ class Positions:
         own = Position(marker, safe=plan.is_safe_marker(values))
         return Resume({ask.pod.id: own}, Position(None, values), values)
 
+    async def _look_for(self, marker: str, by: MarkerFilter, asks: Sequence[PodAsk]) -> Resume:
+        """Return positions by value, of a marker that all pods are asked for.
+
+        Where a pod refuses, the page begins at the start: it will refuse that as well.
+        """
+        listing, plan = self._source.listing, self._source.plan
+        timeout_s = self._world.timeout_s
+        outcomes = await fan_out(
+            {ask.pod.id: _MarkerCall(self._source, ask, marker, by, timeout_s) for ask in asks},
+            timeout_s=timeout_s,
+        )
+        silent = []
+        for ask in asks:
+            match outcomes[ask.pod.id]:
+                case Done(None):
+                    pass
+                case Done(_Refused()):
+                    return Resume({})
+                case Done(msgspec.Raw() as row):
+                    values = plan.values_of(row)
+                    own = Position(marker, safe=plan.is_safe_marker(values))
+                    return Resume({ask.pod.id: own}, Position(None, values), values)
+                case Failed():
+                    silent.append(ask.pod.name)
+        if silent:
+            raise ServiceUnavailable(
+                f"the list cannot go on after {marker}: it is in no pod that answers, and these "
+                f"do not answer: {', '.join(silent)}; please retry"
+            )
+        raise listing.marker_not_found(marker)
+
     async def _read_values(self, ask: PodAsk, marker: str) -> Values | None:
         """Return the sort values of the marker's row; None when it does not show them all."""
         source = self._source
@@ -156,6 +194,45 @@ class Positions:
     @property
     def _store(self) -> PositionStore:
         return self._world.positions
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A pod's refusal to show a marker's row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MarkerCall:
+    """Asks a pod for the row of a marker, with the list's own filter for it."""
+
+    source: ListSource
+    ask: PodAsk
+    marker: str
+    by: MarkerFilter
+    timeout_s: float
+
+    async def __call__(self) -> msgspec.Raw | _Refused | None:
+        """Return the row, named by the marker; None when the pod has none. Raises PodError."""
+        source, ask = self.source, self.ask
+        headers = [pair for pair in source.headers if pair[0] != STANDARD_HEADER]
+        headers.append((STANDARD_HEADER, f"compute {self.by.version}".encode()))
+        query = with_parameter("", self.by.name, self.marker)
+        for name in self.by.along:
+            for value in list_values(ask.query, name)[-1:]:
+                query = with_parameter(query, name, value)
+        path = source.prefix + source.listing.path
+        request = PodRequest("GET", path, query, headers)
+        async with source.cloud.send(ask.pod.id, ask.endpoint, request, self.timeout_s) as response:
+            body = await response.read()
+        if 400 <= response.status < 500:
+            return _Refused()
+        try:
+            rows = read_pod_page(source.listing, body, 1).rows
+        except UnreadableRow as error:
+            raise PodMisbehaved(ask.pod.id, f"pod {ask.pod.name}: {error}") from None
+        if not rows:
+            return None
+        return msgspec.Raw(set_value(bytes(rows[0]), source.listing.id_field, self.marker))
 
 
 _decode_item = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

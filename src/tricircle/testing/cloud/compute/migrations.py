@@ -51,6 +51,9 @@ def _list(compute: "Compute", request: Request) -> Answer:
         names = ", ".join(repr(name) for name in unknown)
         verb = "was" if len(unknown) == 1 else "were"
         refuse(400, f"Additional properties are not allowed ({names} {verb} unexpected)")
+    since, before = request.find("changes-since"), request.find("changes-before")
+    if minor >= 66 and since and before and _iso(before) < _iso(since):
+        refuse(400, "The value of changes-since must be less than or equal to changes-before.")
     found = [one for one in compute.migrations if _passes(one, request)]
     if minor < 59:
         return answer_json({"migrations": [_view(one, minor) for one in found]})
