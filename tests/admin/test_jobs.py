@@ -176,7 +176,7 @@ async def test_jobs_are_found_by_each_filter(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("kind=paint", "parameter 'kind': there is no kind of job 'paint'; there are delete_stray"),
+        ("kind=paint", "parameter 'kind': there is no kind of job 'paint'; there are carry_quota"),
         ("state=lost", "parameter 'state'"),
         ("pod=pod9", "pod 'pod9' could not be found; see GET /v1/pods"),
         ("key=abc", "parameter 'key'"),
@@ -322,7 +322,7 @@ async def test_a_job_without_fields_is_asked_for_by_its_kind(world: World) -> No
 @pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
-        ("paint", {}, "field 'job.kind': there is no kind of job 'paint'; there are delete_stray"),
+        ("paint", {}, "field 'job.kind': there is no kind of job 'paint'; there are carry_quota"),
         ("release_port", {}, "'release_port' are made by Tricircle alone; GET /v1/job-kinds"),
         ("", {}, "field 'job.kind'"),
         (7, {}, "field 'job.kind'"),

@@ -25,7 +25,18 @@ from tricircle.core.jobs import (
     read_fields,
 )
 
-PROJECT_FIELDS = frozenset({"project_id", "server_id", "port_id", "resource", "top_id"})
+PROJECT_FIELDS = frozenset(
+    {
+        "project_id",
+        "server_id",
+        "port_id",
+        "resource",
+        "top_id",
+        "group_id",
+        "service",
+        "user_id",
+    }
+)
 """What a project sees of a job's fields: its own ids. Any other name is for operators."""
 
 JobKey = Annotated[
