@@ -20,6 +20,7 @@ from tricircle.core.model import (
     Routing,
     RoutingState,
     TopId,
+    ZoneName,
 )
 from tricircle.testing.cloud import Hang, Refuse
 
@@ -452,3 +453,53 @@ async def test_nodes_are_listed(api: Api) -> None:
     nodes = (await api.call("GET", "/v1/nodes")).body["nodes"]
 
     assert [(node["name"], node["vcpus"], node["vcpus_used"]) for node in nodes] == [("pod1", 8, 3)]
+
+
+async def test_where_a_resource_would_go_is_told_with_reasons(api: Api) -> None:
+    for name in ("pod1", "pod2"):
+        pod_id = PodId((await api.add_pod(name)).body["pod"]["id"])
+        used = 999 if name == "pod1" else 0
+        node = Node(pod_id, name, 1000, used, 10**6, 0, 10**6, 0, 100, 95 if name == "pod2" else 0)
+        await api.stores.nodes.put_node(node)
+        for zone in ("az1", f"only-{name}"):
+            pod_az = "nova" if zone == "az1" else ""
+            body = {"zone": {"name": zone, "pod": name, "pod_az": pod_az}}
+            assert (await api.call("POST", "/v1/zones", body)).status == 201
+
+    async def order(query: str) -> list[tuple[str, bool]]:
+        found = (await api.call("GET", f"/v1/placement{query}")).body["placement"]
+        return [(one["pod"], one["candidate"]) for one in found]
+
+    assert await order("?zone=az1&flavor=1&count=2") == [("pod2", True), ("pod1", True)]
+    assert await order("?zone=az1&size=10") == [("pod1", True), ("pod2", True)]
+    assert await order("?zone=only-pod1&size=10") == [("pod1", True), ("pod2", False)]
+    assert await order("") == [("pod2", True), ("pod1", True)]
+    first, second = (await api.call("GET", "/v1/placement?zone=az1&size=10")).body["placement"]
+    assert (first["pod_az"], first["reason"]) == ("nova", "")
+    assert second["weights"][0] == {
+        "weigher": "room",
+        "value": -2000.0,
+        "reason": "has no room: 5 of 100 GiB for volumes free, 10 needed",
+    }
+
+
+async def test_the_binding_of_a_project_is_heeded(api: Api) -> None:
+    for name in ("pod1", "pod2"):
+        pod_id = PodId((await api.add_pod(name)).body["pod"]["id"])
+        body = {"zone": {"name": "az1", "pod": name, "pod_az": "nova"}}
+        await api.call("POST", "/v1/zones", body)
+    await api.stores.bindings.bind(ProjectId("p"), ZoneName("az1"), pod_id)
+    found = (await api.call("GET", "/v1/placement?zone=az1&project_id=p")).body["placement"]
+    assert [one["pod"] for one in found] == ["pod2", "pod1"]
+    await api.call("POST", "/v1/pods/pod2/disable")
+    found = (await api.call("GET", "/v1/placement?zone=az1&project_id=p")).body["placement"]
+    assert [one["pod"] for one in found] == ["pod1", "pod2"]
+    assert found[1]["reason"] == "is disabled: it gets nothing new"
+
+
+@pytest.mark.parametrize(
+    "query", ["?zone=nowhere", "?flavor=none", "?count=0", "?size=-1", "?none=1"]
+)
+async def test_a_placement_of_what_cannot_be_is_refused(api: Api, query: str) -> None:
+    await api.add_pod("pod1")
+    assert (await api.call("GET", f"/v1/placement{query}")).status == 400

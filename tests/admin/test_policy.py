@@ -18,6 +18,7 @@ READS = (
     "tricircle:zones:show",
     "tricircle:routings:list",
     "tricircle:routings:show",
+    "tricircle:placement:show",
     "tricircle:nodes:list",
     "tricircle:jobs:show_all",
     "tricircle:job_kinds:list",

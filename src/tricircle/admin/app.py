@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from tricircle.admin import jobs, pods, routings, versions, zones
+from tricircle.admin import jobs, placement, pods, routings, versions, zones
 from tricircle.admin.backend import Backend
 from tricircle.admin.edge import Edge
 from tricircle.admin.faults import Fault, answer_fault, report
@@ -65,7 +65,8 @@ def build_api() -> FastAPI:
         status: {"model": ErrorBody, "description": meaning} for status, meaning in _FAULTS.items()
     }
     faults["default"] = {"model": ErrorBody, "description": "Any other error has this form too."}
-    for router in (pods.router, zones.router, routings.router, jobs.router):
+    routers = (pods.router, zones.router, routings.router, placement.router, jobs.router)
+    for router in routers:
         api.include_router(router, responses=faults)
     _forget_framework_errors(api)
     return api

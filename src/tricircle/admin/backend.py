@@ -14,6 +14,7 @@ from tricircle.core.model import Caller
 from tricircle.interfaces.jobs import JobRecords
 from tricircle.interfaces.store import NodeStore, PodStore, RoutingStore, RoutingUpkeep, ZoneStore
 from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.placement import PlacementAdvice
 from tricircle.usecases.pods import RegionCheck
 from tricircle.usecases.zones import ZoneMap
 
@@ -33,6 +34,7 @@ class Backend:
     records: JobRecords
     requests: JobRequests
     check: RegionCheck
+    placement: PlacementAdvice
     policy: Policy
     new_id: Callable[[], str]
     public_url: str | None = None

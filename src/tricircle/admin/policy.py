@@ -110,6 +110,12 @@ _RULES = (
         "Show the routings of a resource.",
         ("GET", "/v1/routings/{kind}/{top_id}"),
     ),
+    _rule(
+        "placement:show",
+        READER,
+        "Ask where a new resource would go, and why.",
+        ("GET", "/v1/placement"),
+    ),
     _rule("nodes:list", READER, "List pods as nodes.", ("GET", "/v1/nodes")),
     _rule("jobs:list", ANY_READER, "List jobs: those of the own project.", ("GET", "/v1/jobs")),
     _rule("jobs:show", ANY_READER, "Show a job of the own project.", ("GET", "/v1/jobs/{job}")),

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from tricircle.core.model import Kind, Node, Origin, Pod, Routing, RoutingState, Service
+from tricircle.core.weighing import Verdict
 from tricircle.usecases.zones import Zone, ZoneMember
 
 DEFAULT_LIMIT = 1000
@@ -349,6 +350,59 @@ class NodesBody(BaseModel):
     """All nodes."""
 
     nodes: list[NodeView]
+
+
+class PlacementParameters(Query):
+    """What would be made, for GET /v1/placement."""
+
+    zone: ZoneNameText | None = None
+    project_id: ResourceId | None = None
+    flavor: str | None = Field(
+        default=None, min_length=1, max_length=255, description="Id of a flavor: for servers."
+    )
+    count: int = Field(default=1, ge=1, le=1000, description="How many servers at once.")
+    size: int = Field(default=0, ge=0, le=2**31 - 1, description="GiB: for a volume.")
+
+
+class WeightView(BaseModel):
+    """What one weigher says of a pod."""
+
+    weigher: str = Field(examples=["room"])
+    value: float
+    reason: str = Field(examples=["has no room: 2 of 8 vCPUs free, 4 needed"])
+
+
+class VerdictView(BaseModel):
+    """What becomes of a pod."""
+
+    pod_id: str
+    pod: str
+    pod_az: str = Field(description="The zone that is sent to the pod; empty = none.")
+    candidate: bool
+    reason: str = Field(description="Why the pod is out; empty for a candidate.")
+    weight: float = Field(description="The sum; candidates are tried in falling order.")
+    weights: list[WeightView]
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> VerdictView:
+        """Return how a verdict is shown."""
+        return cls(
+            pod_id=verdict.pod.id,
+            pod=verdict.pod.name,
+            pod_az=verdict.pod_az,
+            candidate=not verdict.refusal,
+            reason=verdict.refusal,
+            weight=round(verdict.weight, 3),
+            weights=[
+                WeightView.model_validate(one, from_attributes=True) for one in verdict.weights
+            ],
+        )
+
+
+class PlacementBody(BaseModel):
+    """All pods, in the order they would be tried."""
+
+    placement: list[VerdictView]
 
 
 class VersionView(BaseModel):

@@ -33,6 +33,18 @@ class Needs:
         )
 
 
+def flavor_needs(flavor: Mapping[str, object]) -> Needs:
+    """Return what a server of a flavor takes, as any version of Nova shows it."""
+
+    def number(key: str) -> int:
+        value = flavor.get(key)
+        return value if isinstance(value, int) and value > 0 else 0
+
+    swap_gib = -(-number("swap") // 1024)
+    disk_gib = number("disk") + number("OS-FLV-EXT-DATA:ephemeral") + swap_gib
+    return Needs(number("vcpus"), number("ram"), disk_gib)
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a request says of its pod.

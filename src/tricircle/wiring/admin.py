@@ -31,6 +31,7 @@ from tricircle.core.model import Pod
 from tricircle.core.model import Service as PodService
 from tricircle.interfaces.cloud import Cloud
 from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.placement import PlacementAdvice
 from tricircle.usecases.pods import RegionCheck
 from tricircle.wiring.serving import Application, Service, read_arguments, serve
 from tricircle.wiring.storage import open_storage
@@ -86,6 +87,15 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
                 credential,
                 partial(_open_cloud, settings),
                 settings.top.region_name,
+                CHECK_TIMEOUT_S,
+            ),
+            placement=PlacementAdvice(
+                stores.pods,
+                stores.zones,
+                stores.nodes,
+                stores.bindings,
+                credential,
+                partial(_open_cloud, settings),
                 CHECK_TIMEOUT_S,
             ),
             policy=load_policy(settings),

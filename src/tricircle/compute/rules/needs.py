@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tricircle.core.bodies import read_value
 from tricircle.core.errors import MalformedBody, TricircleError
 from tricircle.core.placing import Topology
-from tricircle.core.weighing import Needs
+from tricircle.core.weighing import Needs, flavor_needs
 from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.request import Inbound, Target
@@ -62,15 +62,11 @@ class ServerNeeds:
 
 
 def _read_flavor(body: bytes) -> Needs:
-    def number(key: str) -> int:
-        try:
-            value = read_value(body, f"flavor.{key}")
-        except MalformedBody:
-            return 0
-        return value if isinstance(value, int) and value > 0 else 0
-
-    disk_gib = number("disk") + number("OS-FLV-EXT-DATA:ephemeral") + -(-number("swap") // 1024)
-    return Needs(number("vcpus"), number("ram"), disk_gib)
+    try:
+        flavor = read_value(body, "flavor")
+    except MalformedBody:
+        return Needs()
+    return flavor_needs(flavor) if isinstance(flavor, dict) else Needs()
 
 
 def _count(body: bytes) -> int:
