@@ -84,6 +84,11 @@ def test_group_names_are_each_read_once_and_default_alone_means_none(
     assert asking.group_names == names
 
 
+@pytest.mark.parametrize("body", [b"{}", b'{"server": []}', b'{"server": null}'])
+def test_what_is_no_server_is_left_to_the_pod(body: bytes) -> None:
+    assert read_asking(body, OLD).mode is Mode.UNREADABLE
+
+
 @pytest.mark.parametrize("groups", ["web", [7], [{"name": 7}]])
 def test_groups_that_novas_schema_refuses_are_left_to_the_pod(groups: object) -> None:
     asking = read_asking(body_of(networks="auto", security_groups=groups), LATEST)

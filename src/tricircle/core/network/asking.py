@@ -77,7 +77,7 @@ def read_asking(body: bytes, version: Version) -> Asking:
     groups = read_value(body, GROUPS)
     networks = read_value(body, NETWORKS)
     names = _read_groups(groups)
-    if names is None or not _is_readable(networks, version):
+    if names is None or not _is_readable(networks, version) or not _is_server(body):
         return Asking(Mode.UNREADABLE)
     count = _read_count(body)
     match networks:
@@ -152,6 +152,10 @@ def _put_each(items: object, port_ids: Sequence[BottomId]) -> object:
         | {"port": port_id}
         for item, port_id in zip(items, port_ids, strict=True)
     ]
+
+
+def _is_server(body: bytes) -> bool:
+    return isinstance(read_value(body, "server"), dict)
 
 
 def _read_groups(groups: object) -> tuple[str, ...] | None:
