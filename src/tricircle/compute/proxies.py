@@ -22,6 +22,11 @@ from tricircle.core.table import (
 _LAST = Version(2, 35)
 _LAST_IMAGE_METADATA = Version(2, 38)
 _ZONE = ("volume.availabilityZone",)
+_ABSENT_ZONE = (
+    "Invalid input received: Availability zone '{zone}' is invalid. (HTTP 400) "
+    "(Request-ID: {request_id})"
+)
+"""What Nova makes of Cinder's words."""
 
 _IMAGES = [
     *rows_of(
@@ -50,7 +55,7 @@ _STORAGE = [
     ),
     Row("POST", "/os-volumes", Create(
         Kind.VOLUME, "volume.id", (Ref("volume.snapshot_id", Kind.SNAPSHOT, absent=None),),
-        "volume.availability_zone", zones=_ZONE,
+        "volume.availability_zone", zones=_ZONE, absent_zone=_ABSENT_ZONE,
     ), _LAST),
     *rows_of(
         ById(Kind.VOLUME, whole=True, zones=_ZONE),

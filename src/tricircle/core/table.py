@@ -83,7 +83,9 @@ class Create:
 
     ``refs`` that name resources of pods decide; else the zone at ``zone``.
     ``created`` is the place of the new resource's id in the answer. ``hook`` names
-    steps of the service's own (networks of a server).
+    steps of the service's own (networks of a server). ``absent_zone`` are the words for a zone
+    that nobody knows, where they are not those of the whole service; ``{zone}`` and
+    ``{request_id}`` stand for both.
     """
 
     kind: Kind
@@ -92,6 +94,7 @@ class Create:
     zone: str | None = None
     zones: tuple[str, ...] = ()
     hook: str | None = None
+    absent_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ class Creator:
         must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
         demand = await self._demand(inbound, strategy)
         must = self._agreed(must, demand.must)
+        self._check_zone(inbound, strategy, zone)
         candidates = await self._candidates(inbound, zone, must, demand.prefers)
         batch = await self._begin(inbound, strategy, demand)
         made: list[tuple[Candidate, Answer]] = []
@@ -247,13 +248,18 @@ class Creator:
         except ServiceUnavailable as error:
             log.warning("project not bound", extra={"pod": pod.name, "reason": str(error)})
 
+    def _check_zone(self, inbound: Inbound, strategy: Create, zone: str | None) -> None:
+        name = (zone or "").partition(":")[0]
+        if not name or self.topology().pod_zones(name):
+            return
+        words = strategy.absent_zone or self.profile.absent_zone
+        raise BadInput(words.format(zone=name, request_id=inbound.request_id))
+
     async def _candidates(
         self, inbound: Inbound, zone: str | None, must: PodId | None, prefers: PodId | None
     ) -> Sequence[Candidate]:
         topology = self.topology()
         name, _, node = (zone or "").partition(":")
-        if name and not topology.pod_zones(name):
-            raise BadInput(self.profile.absent_zone.format(zone=name))
         host = ""
         if node:
             forced, host = self._forced_pod(inbound.caller, topology, name, node)
