@@ -192,7 +192,7 @@ async def test_the_next_link_leads_on_when_its_pod_has_died(
     assert [one["hypervisor_hostname"] for one in page["hypervisors"]] == ["pod2-compute1"]
 
 
-@pytest.mark.parametrize("fault", [Reply(500, b"oops"), Reply(200, b"[]"), Garbage()])
+@pytest.mark.parametrize("fault", [Reply(500, b"oops"), Reply(200, b"[]"), Reply(401), Garbage()])
 async def test_a_pod_with_an_answer_of_no_use_is_missing(
     top: Top, http: aiohttp.ClientSession, fault: Reply | Garbage
 ) -> None:

@@ -75,7 +75,7 @@ class Aggregator:
             return refusal
         self._check_complete(heard)
         said = [self._numbered(one, strategy) for one in heard.good]
-        return self._joined(inbound, strategy, said, heard.silent)
+        return self._joined(inbound, strategy, said, heard.missing)
 
     def _numbered(self, one: Said, strategy: Aggregate) -> Said:
         topology = self._asker.topology()
@@ -89,8 +89,8 @@ class Aggregator:
         return Answer(200, [*headers, *missing_header(silent)], body)
 
     def _check_complete(self, heard: Heard) -> None:
-        if heard.silent and (not heard.good or not self._asker.partial):
-            names = ", ".join(pod.name for pod in heard.silent)
+        if heard.missing and (not heard.good or not self._asker.partial):
+            names = ", ".join(pod.name for pod in heard.missing)
             raise ServiceUnavailable(f"these pods do not answer: {names}; please retry later")
         if not heard.good:
             raise ServiceUnavailable("no pod can be asked; an operator adds one with the Admin API")

@@ -51,6 +51,14 @@ class Heard:
         """Return the answers of success."""
         return [one for one in self.said if one.answer.status < 300]
 
+    @property
+    def missing(self) -> list[Pod]:
+        """Return the pods that an answer made of ``good`` is without.
+
+        One that does not take the token is, too; one that has no such thing is not.
+        """
+        return [*self.silent, *(one.pod for one in self.said if one.answer.status == 401)]
+
     def find_refusal(self) -> Answer | None:
         """Return the refusal that stands for all: any by a pod, but that it has no such thing.
 

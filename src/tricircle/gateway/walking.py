@@ -78,7 +78,7 @@ class Walk:
         refusal = heard.find_refusal()
         if refusal is not None:
             return refusal if marker is None else _in_clients_words(refusal, marker)
-        self.silent = list(heard.silent)
+        self.silent = list(heard.missing)
         outbounds = {pod.id: outbound for pod, outbound in asks}
         self._turns += [_Turn(one, outbounds[one.pod.id]) for one in heard.good]
         for turn in self._turns[0 if marker is None else 1 :]:
