@@ -84,6 +84,7 @@ def test_a_traceback_is_printed(plain: logging.Formatter) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "/v2.1/os-console-auth-tokens/canary-41d4-a716",
         f"token {CANARY} was refused",
         f"X-Auth-Token: {CANARY[5:]}",
         f"{{'X-Auth-Token': '{CANARY[5:]}', 'Accept': '*/*'}}",

@@ -63,6 +63,8 @@ _TOKEN_HEADER = re.compile(
 )
 _AUTHORIZATION = re.compile(r"(\bauthorization[\"']?\s*[:=,]\s*b?[\"']?)[^\"',)}\]\r\n]+", re.I)
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]+(@)")
+# A path of Nova's: whoever knows the token opens the console of a server.
+_CONSOLE_TOKEN = re.compile(r"(/os-console-auth-tokens/)[^\s/?\"']+", re.I)
 _MASK = "***"
 
 
@@ -172,6 +174,7 @@ def scrub(text: str) -> str:
         return text
     text = _TOKEN.sub(_MASK, text)
     text = _TOKEN_HEADER.sub(rf"\g<1>{_MASK}", text)
+    text = _CONSOLE_TOKEN.sub(rf"\g<1>{_MASK}", text)
     text = _AUTHORIZATION.sub(rf"\g<1>{_MASK}", text)
     text = _URL_PASSWORD.sub(rf"\g<1>{_MASK}\g<2>", text)
     return str(strutils.mask_password(text, secret=_MASK))
