@@ -11,8 +11,8 @@ import pytest
 
 from tests.usecases.networks_world import LATEST, Died, World
 from tricircle.core.errors import PodDead, PodTimeout
-from tricircle.core.jobs import Succeeded, SweepTwins, pod_of
-from tricircle.core.model import Kind, TopId
+from tricircle.core.jobs import DeleteServerGroup, Succeeded, SweepTwins, pod_of
+from tricircle.core.model import BottomId, Kind, ProjectId, Routing, RoutingState, TopId
 from tricircle.usecases.sweep import SweepReport
 
 LEASES_OVER_S = 60.0
@@ -264,6 +264,22 @@ async def test_twins_of_what_is_gone_from_the_top_go(world: World) -> None:
     assert report.removed == 2
     assert await world.items("pod1", "networks") == []
     assert await world.stores.upkeep.list_routings(kind=Kind.NETWORK) == []
+
+
+async def test_a_deletion_of_a_server_group_that_was_begun_is_asked_for_again(world: World) -> None:
+    group, pod = TopId("8c2b3a64-6a3c-4a0e-9d0f-2f1a3c5b7d9e"), world.pods["pod1"]
+    project = ProjectId(world.sim.project_id("demo"))
+    row = Routing(Kind.SERVER_GROUP, group, pod.id, BottomId("b"), project)
+    await world.stores.routings.keep_routings([row])
+    world.grow_old()
+    await world.carry_out(SweepTwins())
+    assert await world.jobs() == []
+    await world.stores.upkeep.mark_routing(
+        Kind.SERVER_GROUP, group, pod.id, RoutingState.DELETING, None
+    )
+    world.grow_old()
+    assert await world.carry_out(SweepTwins()) == Succeeded("queued 1 delete_server_group")
+    assert await world.jobs() == [DeleteServerGroup(pod.id, group, project)]
 
 
 async def test_twins_still_in_use_stay(world: World) -> None:

@@ -23,6 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from tricircle.core.jobs import (
+    DeleteServerGroup,
     DeleteStrayPort,
     Errand,
     Outcome,
@@ -85,6 +86,13 @@ class TwinFinder:
         for kind in TWINS:
             async for rows in self._rows(kind, older_than_s, RoutingState.ACTIVE):
                 yield await self._find_orphans(rows, request_id)
+
+    async def find_deletions(
+        self, older_than_s: float
+    ) -> AsyncIterator[tuple[DeleteServerGroup, ...]]:
+        """Yield the jobs of deletions that were begun and could not be handed over then."""
+        async for rows in self._rows(Kind.SERVER_GROUP, older_than_s, RoutingState.DELETING):
+            yield tuple(DeleteServerGroup(row.pod_id, row.top_id, row.project_id) for row in rows)
 
     async def _find_ports(self, rows: Sequence[Routing], request_id: str) -> Findings:
         """Return the ports that are not settled, or that the wrong server or none has."""
@@ -181,6 +189,9 @@ class Sweep:
             if found.repairs:
                 await self._requests.submit(found.repairs, errand.request_id)
                 queued.update(repair.kind for repair in found.repairs)
+        async for deletions in self._finder.find_deletions(self._older_than_s):
+            await self._requests.submit(deletions, errand.request_id)
+            queued.update(deletion.kind for deletion in deletions)
         log.info("swept", extra={"queued": dict(queued), "failed": failed})
         return Succeeded(_note(queued, failed))
 
