@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from tests.brokers import STARTER, get_broker
 from tests.xjob.stage import OTHERS, Stage
 from tricircle.adapters.bus import open_bell
-from tricircle.core.jobs import JobState
+from tricircle.core.jobs import JobState, job_key
 from tricircle.interfaces.jobs import JobFilter
 
 SEED = 20261127
@@ -49,6 +49,7 @@ class Figures:
     kills: int = 0
     attempts: int = 0
     states: Counter[str] = field(default_factory=Counter)
+    keys: set[str] = field(default_factory=set)
     wished: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
@@ -122,6 +123,7 @@ class Disaster:
             for record in page:
                 self.figures.states[str(record.state)] += 1
                 self.figures.attempts += record.attempts
+                self.figures.keys.add(job_key(record.job))
             after = (page[-1].created_at, page[-1].id)
 
 

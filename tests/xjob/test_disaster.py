@@ -83,7 +83,9 @@ def check(stage: Stage, figures: Figures) -> None:
     for pod in OTHERS:
         assert stage.flavors_of(pod) == figures.wished
         assert set(stage.created[pod].values()) == {1}
-    assert figures.states == {"done": 3 * figures.plan.flavors}
+    # a sweep of a pod may have asked anew for what it saw being made
+    assert set(figures.states) == {"done"}
+    assert len(figures.keys) == 3 * figures.plan.flavors
     logs = b"".join(path.read_bytes() for path in stage.folder.glob("*.log"))
     assert b"job done" in logs
     assert PASSWORD.encode() not in logs
