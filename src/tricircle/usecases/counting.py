@@ -18,7 +18,8 @@ from tricircle.usecases.job_requests import JobRequests
 PATIENT_ATTEMPTS = 8
 """Counts while requests are under way, or a pod does not answer, before the sweep takes over."""
 
-_PAGE = 500
+_PAGE = 100
+"""Projects that one sweep has counted at most: each count asks every pod."""
 
 
 @dataclass(frozen=True, slots=True)

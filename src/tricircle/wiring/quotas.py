@@ -20,6 +20,14 @@ from tricircle.usecases.quotas import QuotaOptions, Quotas
 from tricircle.usecases.server_usage import FlavorSizes, PodNovas, ServerSizes, ServerUsage
 
 
+RECOUNT_EVERY = 24
+"""Intervals of the sweep after which a project is counted though nothing asks for it.
+
+Seldom, as each count asks every pod: only what was made in a pod directly is found so, and
+nobody is refused by a number that was not checked.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerQuotas:
     """What reserves, counts and carries; ``count_jobs`` and ``carrying`` carry out jobs."""
@@ -60,7 +68,7 @@ def make_server_quotas(
             stores.quota_counts,
             lambda _service: counting,
             requests,
-            settings.xjob.sweep_interval_s,
+            RECOUNT_EVERY * settings.xjob.sweep_interval_s,
         ),
         QuotaCarrying(stores.quota_limits, stores.pods, novas),
     )
