@@ -139,11 +139,13 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(folder: Path, zones: dict[str, str] | None = None) -> AsyncIterator[World]:
+async def open_world(
+    folder: Path, zones: dict[str, str] | None = None, options: str = FAST
+) -> AsyncIterator[World]:
     """Yield a world of two pods."""
     cloud = SimulatedCloud(("pod1", "pod2"))
     async with (
-        open_top_without_worker(folder, cloud, FAST, zones) as top,
+        open_top_without_worker(folder, cloud, options, zones) as top,
         aiohttp.ClientSession() as http,
     ):
         database = open_database(top.settings.database.connection)
@@ -310,6 +312,15 @@ async def test_a_group_is_shown_without_the_pod_that_is_down(world: World) -> No
     await world.down("pod2")
     status, _, _ = await world.send("GET", f"/os-server-groups/{group_id}")
     assert status == 503
+
+
+async def test_a_list_without_a_pod_can_be_refused(tmp_path: Path) -> None:
+    async with open_world(tmp_path, options=f"{FAST}partial_lists = no\n") as world:
+        await world.make()
+        await world.down("pod2")
+        assert (await world.send("GET", "/os-server-groups"))[0] == 503
+        admin = world.top.headers("admin", "admin")
+        assert (await world.send("GET", "/os-aggregates", headers=admin))[0] == 503
 
 
 async def test_a_group_is_made_while_a_pod_is_down_or_disabled(world: World) -> None:

@@ -76,6 +76,8 @@ class AggregateAnswers:
             listed = await self._list(inbound, inbound.query)
         except _Refused as refused:
             return refused.answer
+        if listed.heard.missing and not self._asker.partial:
+            raise _not_all(listed.heard.missing)
         items = [msgspec.Raw(show_aggregate(one)) for one in group_aggregates(listed.found)]
         return self._answer(inbound, {"aggregates": items}, listed.heard)
 
@@ -270,8 +272,8 @@ class AggregateAnswers:
     ) -> tuple[list[PodAggregate], _Listed]:
         """Return the same; every pod must answer, as each may have a part that must change."""
         parts, listed = await self._find(inbound, match)
-        if listed.heard.silent:
-            raise _not_all(listed.heard.silent)
+        if listed.heard.missing:
+            raise _not_all(listed.heard.missing)
         return parts, listed
 
     async def _change(
@@ -335,7 +337,7 @@ class AggregateAnswers:
         return replace(answer, body=set_value(answer.body, "aggregate.id", top_id))
 
     def _answer(self, inbound: Inbound, body: object, heard: Heard) -> Answer:
-        headers = [JSON, *PROFILE.version_headers(inbound.version), *missing_header(heard.silent)]
+        headers = [JSON, *PROFILE.version_headers(inbound.version), *missing_header(heard.missing)]
         return Answer(200, headers, encode(body))
 
 

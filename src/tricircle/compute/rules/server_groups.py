@@ -163,10 +163,11 @@ class ServerGroupAnswers:
             refusal = heard.find_refusal()
             if refusal is not None:
                 return refusal
-            silent += heard.silent
+            silent += heard.missing
             asking = [one.pod for one in heard.good if _take_page(found[one.pod.id], one)]
-        if len(silent) == len(found):
-            raise ServiceUnavailable("no pod answers; please retry later")
+        if len(silent) == len(found) or (silent and not self._asker.partial):
+            names = ", ".join(pod.name for pod in silent) or "there is none"
+            raise ServiceUnavailable(f"these pods do not answer: {names}; please retry later")
         rows = [row for pod_id, items in found.items() for row in await self._rows(pod_id, items)]
         items = part.cut(merge_rows(rows))
         body = encode({"server_groups": [msgspec.Raw(item) for item in items]})
