@@ -15,7 +15,6 @@ from tricircle.compute.rules.storage_lists import ListOptions, StorageLists
 from tricircle.core.model import Caller, Kind
 from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.engine import ComposedAnswer, LocalAnswer
-from tricircle.usecases.locate import Locator
 from tricircle.usecases.networking.neutron import Neutrons
 from tricircle.wiring.gateway import Base
 
@@ -37,19 +36,9 @@ def make_proxies(base: Base) -> Mapping[str, ComposedAnswer]:
 
 def make_network_proxies(base: Base, neutrons: Neutrons) -> Mapping[str, LocalAnswer]:
     """Return the answers of the top's own Neutron, by the names of their rows."""
-    gateway = base.settings.gateway
-    locator = Locator(
-        base.cloud,
-        base.stores.routings,
-        base.topology,
-        base.profile.lookups,
-        base.clock,
-        cache_size=gateway.route_cache_size,
-        timeout_s=gateway.request_timeout_s,
-    )
 
     async def find_server(server_id: str, caller: Caller) -> object:
-        return await locator.locate_visible(Kind.SERVER, server_id, caller)
+        return await base.locator.locate_visible(Kind.SERVER, server_id, caller)
 
     any_pod = AnyPod(base.forwarder, base.topology)
     tools = ProxyTools(neutrons, any_pod, base.profile, find_server)

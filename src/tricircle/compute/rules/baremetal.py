@@ -17,7 +17,7 @@ from tricircle.core.table import Match
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.forward import Forwarder, Outbound
-from tricircle.gateway.merging import MISSING_PODS
+from tricircle.gateway.merging import missing_header
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.fanout import Done, fan_out
@@ -44,9 +44,7 @@ class BaremetalNodes:
             nodes = [node for one in good for node in _read_nodes(one.body)["nodes"]]
         except (msgspec.DecodeError, KeyError):
             raise ServiceUnavailable("a pod gave no usable list of nodes; please retry") from None
-        headers = [JSON, *self._profile.version_headers(inbound.version)]
-        if missing:
-            headers.append((MISSING_PODS, ",".join(missing).encode()))
+        headers = [JSON, *self._profile.version_headers(inbound.version), *missing_header(missing)]
         return Answer(200, headers, encode({"nodes": nodes}))
 
     async def show_node(self, inbound: Inbound, match: Match) -> Answer:
@@ -58,21 +56,21 @@ class BaremetalNodes:
                 return found[0]
         return _first([one for one in answers if one.status != 404], missing)
 
-    async def _ask_all(self, inbound: Inbound) -> tuple[list[Answer], list[str]]:
+    async def _ask_all(self, inbound: Inbound) -> tuple[list[Answer], list[Pod]]:
         """Return what the pods answer, in the order of their names, and who does not."""
         pods = sorted(self._any_pod.list_pods(), key=lambda pod: pod.name)
         outcomes = await fan_out(
-            {pod.name: self._call(pod, inbound) for pod in pods}, timeout_s=self._timeout_s
+            {pod.id: self._call(pod, inbound) for pod in pods}, timeout_s=self._timeout_s
         )
         answers = [one.value for one in outcomes.values() if isinstance(one, Done)]
-        return answers, [name for name, one in outcomes.items() if not isinstance(one, Done)]
+        return answers, [pod for pod in pods if not isinstance(outcomes[pod.id], Done)]
 
     def _call(self, pod: Pod, inbound: Inbound) -> Callable[[], Awaitable[Answer]]:
         return lambda: self._forwarder.send(pod, Outbound.of(inbound))
 
 
-def _first(answers: Sequence[Answer], missing: Sequence[str]) -> Answer:
+def _first(answers: Sequence[Answer], missing: Sequence[Pod]) -> Answer:
     if answers:
         return answers[0]
-    names = ", ".join(missing) or "there are none"
+    names = ", ".join(pod.name for pod in missing) or "there are none"
     raise ServiceUnavailable(f"no pod can be asked for nodes ({names}); please retry later")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from tricircle.core.bodies import encode
 from tricircle.core.errors import PodMisbehaved, ServiceUnavailable
-from tricircle.core.model import Pod
+from tricircle.core.model import Pod, PodId
 from tricircle.core.slices import (
     LARGEST,
     Slice,
@@ -23,7 +23,7 @@ from tricircle.core.table import Match
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.forward import Forwarder, Outbound
-from tricircle.gateway.merging import MISSING_PODS
+from tricircle.gateway.merging import missing_header
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.fanout import Done, Failed, fan_out
@@ -64,34 +64,31 @@ class StorageLists:
         if wanted is None:
             return await self._any_pod.ask(inbound)
         pods = self._any_pod.list_pods()
-        asking = {
-            pod.name: _Asking(self._forwarder, inbound, pod, collection, zones) for pod in pods
-        }
+        asking = {pod.id: _Asking(self._forwarder, inbound, pod, collection, zones) for pod in pods}
         outcomes = await fan_out(
-            {name: _fetch_call(one, wanted) for name, one in asking.items()},
+            {pod_id: _fetch_call(one, wanted) for pod_id, one in asking.items()},
             timeout_s=self._options.timeout_s,
         )
-        runs = [one.value for one in outcomes.values() if isinstance(one, Done)]
-        found = [run for run in runs if not isinstance(run, Answer)]
-        refusal = _find_refusal([run for run in runs if isinstance(run, Answer)], bool(found))
+        refusal = _find_refusal(list(outcomes.values()))
         if refusal is not None:
             return refusal
-        missing = [name for name, one in outcomes.items() if _is_missing(name, one)]
+        found = [run for run in map(_rows_of, outcomes.values()) if run is not None]
+        missing = [pod for pod in pods if _rows_of(outcomes[pod.id]) is None]
+        _log_missing(missing, outcomes)
         self._check(missing, found, collection)
         rows = wanted.cut(merge_newest_first(found))
-        headers = [JSON, *self._profile.version_headers(inbound.version)]
-        if missing:
-            headers.append((MISSING_PODS, ",".join(sorted(missing)).encode()))
+        headers = [JSON, *self._profile.version_headers(inbound.version), *missing_header(missing)]
         return Answer(200, headers, encode({collection: rows}))
 
-    def _check(self, missing: Sequence[str], found: Sequence[Rows], collection: str) -> None:
+    def _check(self, missing: Sequence[Pod], found: Sequence[Rows], collection: str) -> None:
         if found and (self._options.partial or not missing):
             return
         if not missing:
             raise ServiceUnavailable("no pod can be asked; an operator adds one with the Admin API")
+        names = ", ".join(sorted(pod.name for pod in missing))
         raise ServiceUnavailable(
             f"the list of {collection} is incomplete because these pods do not answer: "
-            f"{', '.join(sorted(missing))}; please retry later"
+            f"{names}; please retry later"
         )
 
 
@@ -127,28 +124,43 @@ class _Asking:
         return rows
 
 
+Outcome = Done[Rows | Answer] | Failed
+
+
 def _fetch_call(asking: _Asking, wanted: Slice) -> Callable[[], Awaitable[Rows | Answer]]:
     return lambda: asking.fetch(wanted)
 
 
-def _find_refusal(refusals: Sequence[Answer], others_answer: bool) -> Answer | None:
+def _rows_of(outcome: Outcome) -> Rows | None:
+    if isinstance(outcome, Failed) or isinstance(outcome.value, Answer):
+        return None
+    return outcome.value
+
+
+def _find_refusal(outcomes: Sequence[Outcome]) -> Answer | None:
     """Return the refusal that stands for the list.
 
     A pod without this API or with a broken Cinder is only missing while others give rows.
     """
+    refusals = [
+        one.value for one in outcomes if isinstance(one, Done) and isinstance(one.value, Answer)
+    ]
     told = [one for one in refusals if one.status < 500 and one.status not in _OF_THIS_POD_ONLY]
-    if told or others_answer:
-        return told[0] if told else None
+    if told:
+        return told[0]
+    if any(_rows_of(one) is not None for one in outcomes):
+        return None
     return refusals[0] if refusals else None
 
 
-def _is_missing(name: str, outcome: Done[Rows | Answer] | Failed) -> bool:
-    reason = ""
-    match outcome:
-        case Failed():
-            reason = outcome.reason
-        case Done(Answer() as answer):
-            reason = f"status {answer.status}"
-    if reason:
-        log.warning("pod left out of list", extra={"pod": name, "reason": reason})
-    return bool(reason)
+def _log_missing(missing: Sequence[Pod], outcomes: Mapping[PodId, Outcome]) -> None:
+    for pod in missing:
+        reason = _reason_of(outcomes[pod.id])
+        log.warning("pod left out of list", extra={"pod": pod.name, "reason": reason})
+
+
+def _reason_of(outcome: Outcome) -> str:
+    """Return why a pod gave no rows."""
+    if isinstance(outcome, Failed):
+        return outcome.reason
+    return f"status {outcome.value.status}" if isinstance(outcome.value, Answer) else ""
