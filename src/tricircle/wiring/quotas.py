@@ -19,7 +19,6 @@ from tricircle.usecases.quota_carrying import QuotaCarrying
 from tricircle.usecases.quotas import QuotaOptions, Quotas
 from tricircle.usecases.server_usage import FlavorSizes, PodNovas, ServerSizes, ServerUsage
 
-
 RECOUNT_EVERY = 24
 """Intervals of the sweep after which a project is counted though nothing asks for it.
 
