@@ -58,3 +58,18 @@ async def test_a_change_is_not_tried_again_after_a_pod_that_may_have_made_it(
     status, _ = await ask(top, http, "DELETE", f"/images/{image_id}")
     assert status == 504
     assert not [one for one in top.cloud.pod("pod2").requests if one.method == "DELETE"]
+
+
+async def test_above_its_last_microversion_an_api_is_gone_without_asking_a_pod(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    headers = {**top.member(), "OpenStack-API-Version": "compute 2.36"}
+    async with http.get(f"{top.compute}/v2.1/images", headers=headers) as response:
+        assert response.status == 404
+        assert response.headers["OpenStack-API-Version"] == "compute 2.36"
+        assert await response.json() == {
+            "itemNotFound": {"code": 404, "message": "The resource could not be found."}
+        }
+    assert not [
+        one for pod in top.cloud.pods.values() for one in pod.requests if "images" in one.path
+    ]
