@@ -12,7 +12,7 @@ import pytest
 from tests.gateway.test_aggregating import ask
 from tests.gateway.test_engine import ABSENT, add_servers
 from tests.simulated_top import Top, open_top
-from tricircle.testing.cloud import Refuse, SimulatedCloud
+from tricircle.testing.cloud import Refuse, Reply, SimulatedCloud
 
 PATH = "/os-server-external-events"
 
@@ -99,6 +99,21 @@ async def test_an_unknown_server_may_be_in_the_dead_pod(
     top.cloud.pod("pod2").faults.inject(Refuse())
     status, body = await tell(http, top, event(ABSENT))
     assert (status, body["events"][0]["code"]) == (207, 422)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"{}", b'{"events": []}', b'{"events": [{"code": "good"}]}']
+)
+async def test_nonsense_of_a_pod_is_as_good_as_silence(
+    top: Top, http: aiohttp.ClientSession, body: bytes
+) -> None:
+    [west] = add_servers(top, "pod2")
+    await ask(http, top, f"/servers/{west}", headers=top.member())
+    for status in (200, 207):
+        top.cloud.pod("pod2").faults.inject(Reply(status, body))
+        answered, told_of = await tell(http, top, event(west))
+        assert (answered, told_of["events"][0]["code"]) == (207, 422)
+        top.cloud.pod("pod2").faults.clear()
 
 
 async def test_a_bad_event_lets_none_be_told(top: Top, http: aiohttp.ClientSession) -> None:

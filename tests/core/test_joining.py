@@ -91,6 +91,14 @@ def test_rows_about_the_same_become_one_row() -> None:
     }
 
 
+@pytest.mark.parametrize("odd", [5, "a", None, [], {}, {"tenant_id": 1}, {"tenant_id": ["a"]}])
+def test_a_row_of_a_pod_that_is_none_harms_no_other(odd: object) -> None:
+    good = {"tenant_id": "a", "total_hours": 1}
+    one, two = {"tenant_usages": [odd, good]}, {"tenant_usages": [good, odd]}
+    both = {"tenant_id": "a", "total_hours": 2}
+    assert joined(USAGES, one, two) == {"tenant_usages": [odd, both, odd]}
+
+
 def test_rows_of_one_pod_alone_keep_their_bytes() -> None:
     body = b'{"tenant_usages": [{"tenant_id": "a", "total_hours": 1.50}]}'
     assert join(USAGES, [Part("pod1", body)]) == body

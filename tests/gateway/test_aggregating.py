@@ -192,6 +192,26 @@ async def test_the_next_link_leads_on_when_its_pod_has_died(
     assert [one["hypervisor_hostname"] for one in page["hypervisors"]] == ["pod2-compute1"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"limits": null}',
+        b'{"limits": {"absolute": 1}}',
+        b'{"limits": {"absolute": {"totalCoresUsed": "many"}}}',
+        b'{"limits": {"absolute": {"totalCoresUsed": true}}}',
+    ],
+)
+async def test_nonsense_of_one_pod_does_not_harm_the_others(
+    top: Top, http: aiohttp.ClientSession, body: bytes
+) -> None:
+    add_servers(top, "pod1", 2)
+    top.cloud.pod("pod2").faults.inject(Reply(200, body))
+    status, answer, _ = await ask(http, top, "/limits", headers=top.member())
+    assert status == 200
+    assert answer["limits"]["absolute"]["totalCoresUsed"] == 2
+
+
 @pytest.mark.parametrize("fault", [Reply(500, b"oops"), Reply(200, b"[]"), Reply(401), Garbage()])
 async def test_a_pod_with_an_answer_of_no_use_is_missing(
     top: Top, http: aiohttp.ClientSession, fault: Reply | Garbage

@@ -123,12 +123,19 @@ def _group(joint: Joint, rule: Rule, one: Part, other: Part) -> bytes:
     groups: dict[object, Part] = {}
     for part in (one, other):
         for element in _elements(part.body):
-            key = _decode_value(_decode_object(element)[rule.key])
+            key = _key_of(element, rule.key)
             new = Part(part.pod, bytes(element))
             known = groups.get(key)
             joined = new if known is None else _join_element(joint, rule, known, new)
             groups[key] = joined
     return _encode([msgspec.Raw(part.body) for part in groups.values()])
+
+
+def _key_of(element: msgspec.Raw, key: str) -> object:
+    """Return what an element is grouped by; something equal to nothing where it has no name."""
+    fields = _decode_object(element) if _is_object(bytes(element)) else {}
+    name = _decode_value(fields[key]) if key in fields else None
+    return name if isinstance(name, str) else object()
 
 
 def _join_element(joint: Joint, rule: Rule, one: Part, other: Part) -> Part:

@@ -84,7 +84,10 @@ class Aggregator:
     def _joined(
         self, inbound: Inbound, strategy: Aggregate, said: Sequence[Said], silent: Sequence[Pod]
     ) -> Answer:
-        body = join(strategy.joint, [Part(one.pod.name, one.answer.body) for one in said])
+        try:
+            body = join(strategy.joint, [Part(one.pod.name, one.answer.body) for one in said])
+        except MalformedBody as error:
+            raise ServiceUnavailable(f"{error}; an operator must look at the pods") from error
         headers = [JSON, *self._profile.version_headers(inbound.version)]
         return Answer(200, [*headers, *missing_header(silent)], body)
 

@@ -130,20 +130,32 @@ def _join(
 ) -> tuple[int, list[msgspec.Raw]]:
     """Return the outcome of each event in the order asked, and 200 when all are good, else 207."""
     outcomes: dict[int, tuple[int, msgspec.Raw]] = {}
+    silent = list(heard.silent)
     for one in heard.said:
-        told = msgspec.json.decode(one.answer.body, type=_Body).events
-        for at, raw in zip(shares[one.pod.id], told, strict=False):
-            code = msgspec.json.decode(raw, type=_Outcome).code
+        told = _read_outcomes(one.answer.body)
+        if len(told) != len(shares[one.pod.id]):
+            silent.append(one.pod)
+            continue
+        for at, outcome in zip(shares[one.pod.id], told, strict=True):
             if at not in outcomes or outcomes[at][0] == _ABSENT:
-                outcomes[at] = (code, raw)
+                outcomes[at] = outcome
     rows = []
     for at, event in enumerate(events):
         code, raw = outcomes.get(at, (_ABSENT, event.raw))
-        if code == _ABSENT and any(pod in event.pods for pod in heard.silent):
+        if code == _ABSENT and any(pod in event.pods for pod in silent):
             code, raw = _UNREACHABLE, msgspec.Raw(_failed(event.raw))
         rows.append((code, raw))
     status = 200 if all(code == 200 for code, _ in rows) else 207
     return status, [raw for _, raw in rows]
+
+
+def _read_outcomes(body: bytes) -> list[tuple[int, msgspec.Raw]]:
+    """Return code and event of each outcome in a pod's answer; none for an unusable one."""
+    try:
+        events = msgspec.json.decode(body, type=_Body).events
+        return [(msgspec.json.decode(raw, type=_Outcome).code, raw) for raw in events]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
 
 
 def _failed(raw: msgspec.Raw) -> bytes:
