@@ -44,8 +44,9 @@ async def test_a_new_flavor_is_in_all_pods_when_it_is_answered(world: GatewayWor
     for pod in PODS:
         assert world.flavor(pod).description == "x"
     assert (await world.wishes())["f1"].generation == 1
-    assert {job.pod_id for job in await world.jobs()} == set(PODS)
-    assert len(world.bell.rung) == 2
+    # the pod that was asked is so already
+    assert {job.pod_id for job in await world.jobs()} < set(PODS)
+    assert len(world.bell.rung) == len(PODS) - 1
 
 
 @pytest.mark.parametrize("given", [{}, {"id": None}, {"id": "auto"}])

@@ -62,7 +62,7 @@ async def test_what_the_pod_has_becomes_the_wish(world: WishingWorld) -> None:
     assert put is not None
     assert put.wish.document["extra_specs"] == SPECS
     assert set(await world.stores.wishes.list_pods_of(put.wish.id)) == {EAST}
-    assert len(put.job_ids) == 2
+    assert len(put.job_ids) == 1
     assert await world.wishing.record(world.taken, REQUEST_ID) is None
 
 

@@ -55,7 +55,7 @@ class Figures:
     def __str__(self) -> str:
         rate = self.plan.effects / self.took_s
         return (
-            f"{self.plan.effects} effects and {self.plan.flavors} checks in {self.took_s:.0f} s "
+            f"{self.plan.effects} effects in {self.took_s:.0f} s "
             f"({rate:.0f} effects/s), {self.kills} workers killed, "
             f"{self.attempts} runs begun for {sum(self.states.values())} jobs, "
             f"states {dict(self.states)}"

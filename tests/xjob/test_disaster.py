@@ -85,7 +85,7 @@ def check(stage: Stage, figures: Figures) -> None:
         assert set(stage.created[pod].values()) == {1}
     # a sweep of a pod may have asked anew for what it saw being made
     assert set(figures.states) == {"done"}
-    assert len(figures.keys) == 3 * figures.plan.flavors
+    assert len(figures.keys) == figures.plan.effects
     logs = b"".join(path.read_bytes() for path in stage.folder.glob("*.log"))
     assert b"job done" in logs
     assert PASSWORD.encode() not in logs
@@ -145,7 +145,7 @@ async def test_a_worker_that_is_told_to_end_takes_nothing_more(
         assert re.search(b"worker stopped", stage.log_of(0).read_bytes())
         await stage.wish_for_flavor(1)
         waiting = await stage.stores.records.list_jobs(JobFilter(kind="replicate"), 10)
-        assert [job.state for job in waiting].count(JobState.NEW) == 3
+        assert [job.state for job in waiting].count(JobState.NEW) == len(OTHERS)
 
 
 async def wait_for(check: Callable[[], object], deadline_s: float) -> None:

@@ -67,7 +67,8 @@ class Replicator:
             return answer
         put = await self._wishing.record(taken, inbound.request_id)
         if put is not None:
-            alive = [pod for pod in self._pods() if not self._forwarder.cloud.is_dead(pod.id)]
+            others = [pod for pod in self._pods() if pod.id != taken.pod.id]
+            alive = [pod for pod in others if not self._forwarder.cloud.is_dead(pod.id)]
             await self._wishing.spread(put, alive, inbound.request_id)
         return answer
 

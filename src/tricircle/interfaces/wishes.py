@@ -10,6 +10,9 @@ from tricircle.core.jobs import JobId
 from tricircle.core.model import BottomId, PodId
 from tricircle.core.wishes import Document, Replica, Wish, WishId, WishKey, WishPod
 
+JOB_WAIT_S = 6.0
+"""Seconds until jobs of a new wish may begin: who put it carries it to the pods meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class WishChange:
@@ -49,7 +52,11 @@ class WishStore(Protocol):
         ...
 
     async def put_wish(self, change: WishChange, request_id: str) -> PutWish:
-        """Keep a wish and ask for a ``Replicate`` job of every pod: both, or nothing.
+        """Keep a wish and ask for a ``Replicate`` job of every other pod: both, or nothing.
+
+        The pod that is so already is left alone: its next change may be under way, which
+        a job that compares it with this wish would undo. The jobs may begin after
+        ``JOB_WAIT_S``.
 
         Raises Conflict when the wish has another generation than ``expected``, BadInput
         for text that cannot be kept.

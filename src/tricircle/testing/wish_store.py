@@ -11,7 +11,7 @@ from tricircle.core.jobs import JobRequest, Replicate
 from tricircle.core.model import PodId
 from tricircle.core.texts import require_storable
 from tricircle.core.wishes import Replica, Wish, WishId, WishKey, WishPod, is_behind
-from tricircle.interfaces.wishes import PutWish, WishChange
+from tricircle.interfaces.wishes import JOB_WAIT_S, PutWish, WishChange
 from tricircle.testing.job_store import MemoryJobDesk
 
 
@@ -50,7 +50,7 @@ class MemoryWishes:
         return found[:limit]
 
     async def put_wish(self, change: WishChange, request_id: str) -> PutWish:
-        """Keep a wish and ask for a ``Replicate`` job of every pod: both, or nothing."""
+        """Keep a wish and ask for a ``Replicate`` job of every other pod: both, or nothing."""
         key = change.key
         require_storable_wish(key)
         require_storable("the id of the request", request_id)
@@ -69,8 +69,13 @@ class MemoryWishes:
         )
         self._table.wishes[key] = wish
         self._table.known[wish.id, change.pod_id] = WishPod(wish.generation, change.bottom_id)
-        jobs = [Replicate(pod, key.resource.value, key.owner, key.name) for pod in pods]
-        job_ids = await self._desk.submit_jobs([JobRequest(job, request_id) for job in jobs])
+        jobs = [
+            Replicate(pod, key.resource.value, key.owner, key.name)
+            for pod in pods
+            if pod != change.pod_id
+        ]
+        requests = [JobRequest(job, request_id, JOB_WAIT_S) for job in jobs]
+        job_ids = await self._desk.submit_jobs(requests)
         return PutWish(wish, job_ids)
 
     async def forget_tombstones(self) -> int:

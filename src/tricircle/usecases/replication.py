@@ -104,14 +104,16 @@ class Replication:
     ) -> None:
         """Write down that a pod is as a wish says."""
         bottom_id = shown.bottom_id if shown and wish.wanted else None
-        kind = ROUTED.get(wish.resource)
-        if kind is not None:
-            await self._route(kind, wish, pod, bottom_id)
+        await self.keep_route(wish, pod, bottom_id)
         now = WishPod(wish.generation, bottom_id)
         if known != now:
             await self._wishes.note_pod(wish.id, pod.id, now)
 
-    async def _route(self, kind: Kind, wish: Wish, pod: Pod, bottom_id: BottomId | None) -> None:
+    async def keep_route(self, wish: Wish, pod: Pod, bottom_id: BottomId | None) -> None:
+        """Write down the pod's own id of a thing, where that is another one in each pod."""
+        kind = ROUTED.get(wish.resource)
+        if kind is None:
+            return
         top_id = TopId(wish.name)
         routings = await self._routings.find_routings(kind, top_id)
         kept = next((one.bottom_id for one in routings if one.pod_id == pod.id), None)

@@ -133,13 +133,16 @@ class Wishing:
                 shown.bottom_id if shown else None,
             )
             try:
-                return await self._wishes.put_wish(change, request_id)
+                put = await self._wishes.put_wish(change, request_id)
             except Conflict:
                 continue
+            gone_or_here = change.bottom_id if change.wanted else None
+            await self._replication.keep_route(put.wish, taken.pod, gone_or_here)
+            return put
         raise Conflict(f"{taken.key} keeps changing; please retry")
 
     async def spread(self, put: PutWish, pods: Sequence[Pod], request_id: str) -> None:
-        """Carry a wish to pods now, as far as they answer soon; the jobs see to the rest."""
+        """Carry a wish to other pods now, as far as they answer soon; jobs see to the rest."""
         calls = {pod.name: self._carrier(pod, put.wish.key, request_id) for pod in pods}
         try:
             outcomes = await fan_out(calls, timeout_s=SPREAD_S)

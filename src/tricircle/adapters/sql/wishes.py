@@ -17,7 +17,7 @@ from tricircle.core.jobs import JobId, JobRequest, Replicate, job_key
 from tricircle.core.model import BottomId, PodId
 from tricircle.core.texts import is_storable, require_storable
 from tricircle.core.wishes import Replica, Wish, WishId, WishKey, WishPod
-from tricircle.interfaces.wishes import PutWish, WishChange
+from tricircle.interfaces.wishes import JOB_WAIT_S, PutWish, WishChange
 
 
 class SqlWishes:
@@ -41,13 +41,13 @@ class SqlWishes:
         return [_read_wish(row) for row in rows]
 
     async def put_wish(self, change: WishChange, request_id: str) -> PutWish:
-        """Keep a wish and ask for a ``Replicate`` job of every pod: both, or nothing."""
+        """Keep a wish and ask for a ``Replicate`` job of every other pod: both, or nothing."""
         require_storable_wish(change.key)
         require_storable("the id of the request", request_id)
 
         async def work(connection: AsyncConnection) -> PutWish:
             wish = await self._keep(connection, change)
-            job_ids = await self._submit(connection, change.key, request_id)
+            job_ids = await self._submit(connection, change, request_id)
             return PutWish(wish, job_ids)
 
         try:
@@ -69,15 +69,19 @@ class SqlWishes:
         return wish
 
     async def _submit(
-        self, connection: AsyncConnection, key: WishKey, request_id: str
+        self, connection: AsyncConnection, change: WishChange, request_id: str
     ) -> Sequence[JobId]:
-        """Ask for a job of every pod there is now; one that comes later is swept."""
+        """Ask for a job of every other pod there is now; one that comes later is swept."""
+        key = change.key
         pods = (await connection.execute(statements.list_pod_ids())).scalars().all()
         requests = [
             JobRequest(
-                Replicate(PodId(pod_id), key.resource.value, key.owner, key.name), request_id
+                Replicate(PodId(pod_id), key.resource.value, key.owner, key.name),
+                request_id,
+                JOB_WAIT_S,
             )
             for pod_id in pods
+            if pod_id != change.pod_id
         ]
         # in one order, so that two that ask for the same jobs do not deadlock
         requests.sort(key=lambda request: job_key(request.job))
