@@ -44,6 +44,20 @@ async def test_nothing_goes_while_the_pod_still_has_the_server(world: World) -> 
     assert len(await world.ports("top")) == 1
 
 
+async def test_only_what_a_server_has_let_go_is_released_while_the_pod_still_shows_it(
+    world: World,
+) -> None:
+    network = await world.add_network()
+    server_id, placed = await world.boot({"networks": [{"uuid": network["id"]}]})
+    await world.release.release_let_go(TopId(server_id), world.pods["pod1"], "r")
+    assert len(await world.ports("top")) == 1
+    await world.call("pod1", "DELETE", f"/servers/{server_id}/os-interface/{placed.port_ids[0]}")
+    await world.release.release_let_go(TopId(server_id), world.pods["pod1"], "r")
+    assert await world.ports("top") == []
+    assert await world.ports("pod1") == []
+    assert await world.stores.routings.list_owned(TopId(server_id)) == []
+
+
 async def test_a_server_without_ports_costs_no_call(world: World) -> None:
     world.cloud.sent.clear()
     assert await world.release.release_server(TopId(world.ids()), world.pods["pod1"], "r")

@@ -75,6 +75,17 @@ class Release:
         """Tell whether a pod still has a server. Raises PodError."""
         return await self._neutrons.has_server(pod, server_id, request_id)
 
+    async def release_let_go(self, server_id: TopId, pod: Pod, request_id: str) -> None:
+        """Release those ports of a server that it has let go, although the pod still shows it.
+
+        For a server that is deleted but not gone yet. Raises PodError.
+        """
+        for routing in await self._stores.routings.list_owned(server_id):
+            if routing.kind is not Kind.PORT or routing.pod_id != pod.id:
+                continue
+            if not await self._is_bound(routing, pod, request_id):
+                await self.release_ports([routing], pod, request_id)
+
     async def release_port(
         self, port_id: TopId, server_id: TopId, pod: Pod, request_id: str
     ) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC
 
 from tricircle.compute.rules.owners import may_be_done, release_of
 from tricircle.compute.rules.shown_groups import ShownGroups
+from tricircle.core.bodies import read_value
 from tricircle.core.errors import PodError
 from tricircle.core.links import strip_version
 from tricircle.core.model import Kind, Routing, TopId, Version
@@ -43,11 +44,17 @@ class ServerRule:
         """Return the answer; ports of a server that is gone are released first.
 
         Who waits for a server to be gone removes its network next, as Terraform does:
-        so a 404 is given only when the ports are released, as Nova itself does it. For
-        who does not wait, a job releases them.
+        so a 404 is given only when the ports are released, as Nova itself does it. For a
+        moment before, Nova shows the server as deleted, which clients take for gone too.
+        For who does not wait, a job releases them.
         """
-        if answer.status == 404 and call.inbound.caller.project_id == call.place.project_id:
-            await self._release_now(call)
+        if call.inbound.caller.project_id == call.place.project_id:
+            if answer.status == 404:
+                await self._release_now(call)
+            elif _shows_deleted(answer):
+                await self._release.release_let_go(
+                    TopId(call.top_id), call.pod, call.inbound.request_id
+                )
         if call.inbound.method == "DELETE" and answer.status < 300:
             await self._release_later(call)
         return await self._groups.in_server(call.pod, call.inbound.version, answer)
@@ -96,3 +103,10 @@ class ServerRule:
 
     async def _release_later(self, call: Call) -> None:
         await self._leftovers.hand_over([release_of(call)], call.inbound.request_id)
+
+
+def _shows_deleted(answer: Answer) -> bool:
+    # the search spares all others the reading of the body
+    if answer.status != 200 or b'"DELETED"' not in answer.body:
+        return False
+    return read_value(answer.body, "server.status") == "DELETED"
