@@ -33,7 +33,7 @@ python:
 venv: python ## make .venv from the lock, or bring it up to date
 	@$(HOUSE) venv
 
-check: python ## format, lint, types, layers, release notes and fast tests: about two minutes
+check: python ## format, lint, types, layers, release notes and fast tests: about three minutes
 	@$(HOUSE) check
 
 test: python ## everything, set-up included: checks, databases, and the tests in a real lab
