@@ -285,6 +285,16 @@ async def test_the_first_count_wins_and_no_claim_is_lost(stores: Stores) -> None
     assert await used(stores) == {WHOLE: TAKEN}
 
 
+async def test_a_first_count_that_ends_late_takes_nothing_back(stores: Stores) -> None:
+    counts = stores.quota_counts
+    late = await counts.begin_count(PROJECT)
+    await count(stores, {WHOLE: NOTHING})
+    assert await stores.quota_ledger.reserve([ONE], demands(), 60)
+    await stores.quota_ledger.commit(ONE, SERVER)
+    assert not await counts.finish_count(late, {WHOLE: NOTHING}, True)
+    assert await used(stores) == {WHOLE: TAKEN}
+
+
 async def test_projects_with_expired_claims_and_old_counts_are_due(stores: Stores) -> None:
     for holder in (PROJECT, OTHER):
         await count(stores, {WHOLE: NOTHING}, holder)

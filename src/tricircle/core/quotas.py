@@ -181,6 +181,9 @@ class Tally:
     given: int
 
 
+_NEW = Tally(0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What was under way just before the pods were asked.
@@ -218,8 +221,9 @@ def settle_count(
     """Return what follows from what the pods have shown, by user.
 
     ``tallies`` and ``opened`` are the numbers, and the claims whose outcome is open, as
-    they are after the pods were asked. A count that is not whole lowers nothing and
-    settles nothing.
+    they are after the pods were asked. A number that was not kept before was put there by
+    another count meanwhile: all that it ever took was taken meanwhile too. A count that
+    is not whole lowers nothing and settles nothing.
     """
     still_open = {claim.id for claim in opened}
     settled = [claim for claim in mark.expired if claim.id in still_open] if is_whole else []
@@ -235,7 +239,7 @@ def settle_count(
                 numbers[key] = count + under_way
                 exact = exact and under_way == 0
                 continue
-            before = mark.tallies.get(key, now)
+            before = mark.tallies.get(key, _NEW)
             live = sum_claims(mark.live, *key)
             used = settle(count, before, now, live, expired)
             used = used if is_whole else max(used, now.used)

@@ -213,7 +213,7 @@ class SqlQuotaCounts:
     ) -> bool:
         holder, backend = mark.holder, self._database.backend
         await connection.execute(statements.mark_counted(holder))
-        rows = await connection.execute(statements.list_tallies(holder))
+        rows = await connection.execute(statements.lock_tallies(holder))
         tallies = _read_tallies(list(rows.all()))
         rows = await connection.execute(statements.list_open_claims(holder))
         opened = [_read_claim(row) for row in rows.all()]

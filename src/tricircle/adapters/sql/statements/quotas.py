@@ -163,6 +163,14 @@ def list_tallies(holder: Holder) -> Rows:
     return select(*columns).where(_of_project(quota_usage, holder))
 
 
+def lock_tallies(holder: Holder) -> Rows:
+    """Return the same read, which keeps all that it finds from changing.
+
+    Also those that were put there after ``mark_counted`` had locked what there was.
+    """
+    return list_tallies(holder).with_for_update()
+
+
 def mark_counted(holder: Holder) -> Update:
     """Return the update that locks a project's numbers."""
     return update(quota_usage).where(_of_project(quota_usage, holder)).values(counted_at=now())
