@@ -24,8 +24,9 @@ from tricircle.adapters.clock import SystemClock
 from tricircle.adapters.config import Settings, load_settings
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.adapters.sql.schema import sync_schema
-from tricircle.core.jobs import Errand, Job, Outcome, ReleaseServer, Succeeded
+from tricircle.core.jobs import Job, ReleaseServer
 from tricircle.core.model import Pod, PodId, ProjectId, TopId
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.testing.servers import MariaDb, RabbitMq, running
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.xjob.kinds import by_name, kind

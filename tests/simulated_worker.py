@@ -18,13 +18,13 @@ from tricircle.core.jobs import (
     CountUsage,
     DeleteStrayPort,
     Job,
-    Outcome,
     ReleasePort,
     ReleaseServer,
     RepairPort,
     RepairTwin,
 )
 from tricircle.core.model import Service
+from tricircle.core.runs import Outcome
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.wiring.networks import find_top_network, make_networks

@@ -12,17 +12,8 @@ from tricircle.admin.job_schemas import (
     JobKindView,
     ProjectJobDetailView,
 )
-from tricircle.core.jobs import (
-    JOB_CLASSES,
-    Job,
-    JobEvent,
-    JobId,
-    JobRecord,
-    JobState,
-    field_names,
-    job_key,
-    make_job,
-)
+from tricircle.core.jobs import JOB_CLASSES, Job, field_names, job_key, make_job
+from tricircle.core.runs import JobEvent, JobId, JobRecord, JobState
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 

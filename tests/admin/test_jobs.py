@@ -14,23 +14,17 @@ import pytest
 import pytest_asyncio
 
 from tests.admin.conftest import Answer, Api
-from tricircle.core.jobs import (
-    KINDS,
+from tricircle.core.jobs import KINDS, Job, JobRequest, Purge, ReleaseServer, RepairPort, SweepTwins
+from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.runs import (
     Ending,
-    Job,
     JobId,
-    JobRequest,
     LeaseToken,
     Outcome,
-    Purge,
-    ReleaseServer,
-    RepairPort,
     RetryRules,
     Succeeded,
-    SweepTwins,
     Unsuccessful,
 )
-from tricircle.core.model import PodId, ProjectId, TopId
 from tricircle.interfaces.jobs import ClaimAsk
 
 REQUEST_ID = "req-11111111-1111-1111-1111-111111111111"

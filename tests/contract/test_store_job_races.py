@@ -10,17 +10,8 @@ from tests.contract.samples import add_two_pods
 from tricircle.adapters.sql import Database, SqlStores
 from tricircle.adapters.sql.database import Work
 from tricircle.adapters.sql.jobs import SqlJobQueue
-from tricircle.core.jobs import (
-    KINDS,
-    Ending,
-    JobRequest,
-    LeaseToken,
-    Outcome,
-    Purge,
-    RetryRules,
-    Succeeded,
-    Unsuccessful,
-)
+from tricircle.core.jobs import KINDS, JobRequest, Purge
+from tricircle.core.runs import Ending, LeaseToken, Outcome, RetryRules, Succeeded, Unsuccessful
 from tricircle.interfaces.jobs import ClaimAsk
 
 T = TypeVar("T")

@@ -13,27 +13,29 @@ from tests.contract.samples import EAST, PROJECT, WEST, Stores, add_two_pods
 from tricircle.core.errors import BadInput, Conflict, NotFound
 from tricircle.core.jobs import (
     KINDS,
-    Ending,
-    HandedBack,
-    JobId,
     JobRequest,
-    JobState,
-    LeaseToken,
     MeasureNode,
-    NotYet,
-    Outcome,
-    PodAway,
-    Postponed,
     Purge,
     ReleaseServer,
-    RetryRules,
-    Run,
-    Succeeded,
-    Unsuccessful,
     job_key,
     pod_of,
 )
 from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.runs import (
+    Ending,
+    HandedBack,
+    JobId,
+    JobState,
+    LeaseToken,
+    NotYet,
+    Outcome,
+    PodAway,
+    Postponed,
+    RetryRules,
+    Run,
+    Succeeded,
+    Unsuccessful,
+)
 from tricircle.interfaces.jobs import ClaimAsk, Claimed, JobFilter
 
 REQUEST_ID = "req-11111111-1111-1111-1111-111111111111"

@@ -9,9 +9,10 @@ from typing import Any
 from tests.usecases.networks_world import FixedCredential, Mortal
 from tests.usecases.replicas_world import ERRAND, World
 from tricircle.compute.profile import PROFILE as COMPUTE
-from tricircle.core.jobs import JobState, Replicate
+from tricircle.core.jobs import Replicate
 from tricircle.core.model import Caller, ProjectId, UserId, Version
 from tricircle.core.placing import Topology
+from tricircle.core.runs import JobState
 from tricircle.core.table import Replicated
 from tricircle.core.wishes import Replica, Wish
 from tricircle.gateway.forward import Forwarder

@@ -13,8 +13,8 @@ import pytest
 from tests.gateway.test_creation import boot, make_network, send, user_ports
 from tests.simulated_top import Top, open_top
 from tricircle.adapters.sql import SqlStores, open_database
-from tricircle.core.jobs import JobRecord
 from tricircle.core.model import Kind, RoutingState
+from tricircle.core.runs import JobRecord
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import LoseAnswer, Reply, SimulatedCloud
 

@@ -19,7 +19,7 @@ from tricircle.adapters.cloud.credential import make_credential
 from tricircle.adapters.cloud.http import HttpCloud, make_cloud
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.errors import PodError
-from tricircle.core.jobs import DeleteServerGroup, Errand, JobState
+from tricircle.core.jobs import DeleteServerGroup
 from tricircle.core.model import (
     Caller,
     Kind,
@@ -33,6 +33,7 @@ from tricircle.core.model import (
     UserId,
 )
 from tricircle.core.placing import Topology
+from tricircle.core.runs import Errand, JobState
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import LoseAnswer, Reply, SimulatedCloud
 from tricircle.usecases.ensure import Patience, TwinMaker

@@ -15,17 +15,11 @@ from tricircle.core.errors import PodDead, PodTimeout, TricircleError
 from tricircle.core.jobs import (
     JOB_CLASSES,
     DeleteStrayPort,
-    Ending,
-    Errand,
     Job,
-    JobState,
-    LeaseToken,
-    Outcome,
     ReleasePort,
     ReleaseServer,
     RepairPort,
     RepairTwin,
-    RetryRules,
     SweepTwins,
 )
 from tricircle.core.model import (
@@ -39,6 +33,7 @@ from tricircle.core.model import (
     UserId,
     Version,
 )
+from tricircle.core.runs import Ending, Errand, JobState, LeaseToken, Outcome, RetryRules
 from tricircle.interfaces.cloud import Headers, PodRequest
 from tricircle.interfaces.jobs import ClaimAsk, JobFilter
 from tricircle.testing.cloud import CountedIds, SetClock, SimulatedCloud

@@ -18,7 +18,7 @@ from tests.usecases.networks_world import (
     Mortal,
     Sent,
 )
-from tricircle.core.jobs import Errand, JobState, Outcome, Replicate, SweepPod
+from tricircle.core.jobs import Replicate, SweepPod
 from tricircle.core.model import (
     BottomId,
     Endpoint,
@@ -28,6 +28,7 @@ from tricircle.core.model import (
     Version,
     VersionRange,
 )
+from tricircle.core.runs import Errand, JobState, Outcome
 from tricircle.core.wishes import Replica, Wish, WishKey
 from tricircle.interfaces.cloud import PodRequest
 from tricircle.interfaces.jobs import JobFilter

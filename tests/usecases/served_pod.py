@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from tricircle.adapters.cloud.health import Rhythm
 from tricircle.adapters.cloud.http import HttpCloud
-from tricircle.core.jobs import Errand
 from tricircle.core.model import Endpoint, Pod, PodId, Service, Version, VersionRange
+from tricircle.core.runs import Errand
 from tricircle.testing.cloud import Pod as SimulatedPod
 from tricircle.testing.cloud import SimulatedCloud, serve
 from tricircle.testing.store import MemoryStores

@@ -15,8 +15,8 @@ from tricircle.core.errors import (
     PodTimeout,
     TricircleError,
 )
-from tricircle.core.jobs import Succeeded
 from tricircle.core.model import Kind, Origin, ProjectId, TopId, Version
+from tricircle.core.runs import Succeeded
 from tricircle.testing.cloud import Reply
 from tricircle.usecases.boot import Resolved
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import JobId, JobState, ProbePod, Purge, ReleaseServer, SweepTwins
+from tricircle.core.jobs import ProbePod, Purge, ReleaseServer, SweepTwins
 from tricircle.core.model import Pod, PodId, ProjectId, TopId
+from tricircle.core.runs import JobId, JobState
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.job_requests import RINGS, JobRequests

@@ -8,8 +8,9 @@ import pytest
 
 from tests.usecases.networks_world import Bell
 from tricircle.core.errors import ServiceUnavailable
-from tricircle.core.jobs import JobId, JobRequest, ReleaseServer
+from tricircle.core.jobs import JobRequest, ReleaseServer
 from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.runs import JobId
 from tricircle.interfaces.jobs import JobDesk
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers

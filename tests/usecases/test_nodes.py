@@ -17,8 +17,9 @@ from tricircle.core.errors import (
     PodTimeout,
     ServiceUnavailable,
 )
-from tricircle.core.jobs import MeasureNode, Succeeded
+from tricircle.core.jobs import MeasureNode
 from tricircle.core.model import Endpoint, Node, PodId, Service, Version, VersionRange
+from tricircle.core.runs import Succeeded
 from tricircle.testing.cloud import Fault, Garbage, Hang, Redirect, Reply, Truncate
 from tricircle.usecases.nodes import NodeSurvey
 

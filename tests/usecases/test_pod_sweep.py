@@ -9,8 +9,9 @@ import pytest
 
 from tests.usecases.replicas_world import EAST, ERRAND, PRIVATE, WEST, World
 from tricircle.core.errors import PodDead
-from tricircle.core.jobs import Succeeded, SweepPod
+from tricircle.core.jobs import SweepPod
 from tricircle.core.model import PodId, Service
+from tricircle.core.runs import Succeeded
 from tricircle.core.wishes import Replica
 
 

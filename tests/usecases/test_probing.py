@@ -10,8 +10,9 @@ import pytest
 
 from tests.usecases.served_pod import EAST, ERRAND, ServedPod, open_pod
 from tricircle.core.errors import PodDead, PodMisbehaved, PodTimeout, ServiceUnavailable
-from tricircle.core.jobs import Outcome, ProbePod, Succeeded
+from tricircle.core.jobs import ProbePod
 from tricircle.core.model import Endpoint, Pod, PodId, Service, Version, VersionRange
+from tricircle.core.runs import Outcome, Succeeded
 from tricircle.testing.cloud import Hang, Injection, Reply, Truncate, serve_pod
 from tricircle.usecases.probing import PodProbe
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from tricircle.core.jobs import (
-    KINDS,
-    Ending,
-    Errand,
-    JobRequest,
-    LeaseToken,
-    Purge,
-    RetryRules,
-    Succeeded,
-)
+from tricircle.core.jobs import KINDS, JobRequest, Purge
+from tricircle.core.runs import Ending, Errand, LeaseToken, RetryRules, Succeeded
 from tricircle.interfaces.jobs import ClaimAsk, JobFilter
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.purging import Purging

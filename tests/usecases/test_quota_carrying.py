@@ -8,9 +8,10 @@ import pytest
 
 from tests.usecases.served_pod import EAST, ERRAND, ServedPod, open_pod
 from tricircle.core.errors import PodError, PodMisbehaved
-from tricircle.core.jobs import CarryQuota, CarryQuotaClass, Succeeded
+from tricircle.core.jobs import CarryQuota, CarryQuotaClass
 from tricircle.core.model import PodId, ProjectId, Service, TopId
 from tricircle.core.quotas import Holder
+from tricircle.core.runs import Succeeded
 from tricircle.testing.clock import FakeClock
 from tricircle.testing.cloud import Refuse, Reply
 from tricircle.usecases.quota_carrying import QuotaCarrying

@@ -13,9 +13,10 @@ import pytest
 from tests.usecases.networks_world import Died, Life, Mortal
 from tricircle.adapters.bus import SilentBell
 from tricircle.core.errors import PodDead
-from tricircle.core.jobs import CountUsage, Errand, NotYet, Succeeded, SweepUsage
+from tricircle.core.jobs import CountUsage, SweepUsage
 from tricircle.core.model import Pod, PodId, ProjectId, Service, TopId
 from tricircle.core.quotas import WHOLE, Amounts, Claim, Holder
+from tricircle.core.runs import Errand, NotYet, Succeeded
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.counting import PATIENT_ATTEMPTS, CountJobs, UsageCount
 from tricircle.usecases.job_requests import JobRequests

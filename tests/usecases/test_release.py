@@ -4,8 +4,9 @@ import pytest
 
 from tests.usecases.networks_world import World
 from tricircle.core.errors import PodDead
-from tricircle.core.jobs import NotYet, Postponed, ReleasePort, ReleaseServer, Succeeded
+from tricircle.core.jobs import ReleasePort, ReleaseServer
 from tricircle.core.model import Kind, PodId, ProjectId, RoutingState, TopId
+from tricircle.core.runs import NotYet, Postponed, Succeeded
 from tricircle.usecases.release import PATIENT_ATTEMPTS
 
 

@@ -9,15 +9,9 @@ import pytest
 
 from tests.usecases.networks_world import LATEST, World
 from tricircle.core.errors import BadInput, PodDead, PodTimeout
-from tricircle.core.jobs import (
-    DeleteStrayPort,
-    Job,
-    Postponed,
-    RepairPort,
-    RepairTwin,
-    Succeeded,
-)
+from tricircle.core.jobs import DeleteStrayPort, Job, RepairPort, RepairTwin
 from tricircle.core.model import Kind, PodId, ProjectId, Routing, RoutingState, TopId
+from tricircle.core.runs import Postponed, Succeeded
 from tricircle.testing.cloud import Reply
 from tricircle.usecases.boot import Placed
 

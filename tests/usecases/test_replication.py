@@ -10,8 +10,9 @@ import pytest
 from tests.usecases.networks_world import Died
 from tests.usecases.replicas_world import ERRAND, KEY, OTHER_KEY, PRIVATE, SPECS, WEST, World
 from tricircle.core.errors import Conflict, NotFound, PodDead, PodMisbehaved, PodTimeout
-from tricircle.core.jobs import Postponed, Replicate, Succeeded
+from tricircle.core.jobs import Replicate
 from tricircle.core.model import BottomId, Kind, PodId, TopId
+from tricircle.core.runs import Postponed, Succeeded
 from tricircle.core.wishes import Wish, WishPod
 from tricircle.testing.cloud.faults import Reply
 

@@ -11,8 +11,9 @@ import pytest
 
 from tests.usecases.networks_world import LATEST, Died, World
 from tricircle.core.errors import PodDead, PodTimeout
-from tricircle.core.jobs import DeleteServerGroup, Succeeded, SweepTwins, pod_of
+from tricircle.core.jobs import DeleteServerGroup, SweepTwins, pod_of
 from tricircle.core.model import BottomId, Kind, ProjectId, Routing, RoutingState, TopId
+from tricircle.core.runs import Succeeded
 from tricircle.usecases.sweep import SweepReport
 
 LEASES_OVER_S = 60.0

@@ -11,17 +11,8 @@ import aiohttp
 
 from tests.simulated_top import Top, open_top_without_worker
 from tricircle.adapters.sql import SqlStores, open_database
-from tricircle.core.jobs import (
-    Job,
-    JobRecord,
-    JobRequest,
-    JobState,
-    MeasureNode,
-    ProbePod,
-    Purge,
-    SweepPod,
-    SweepTwins,
-)
+from tricircle.core.jobs import Job, JobRequest, MeasureNode, ProbePod, Purge, SweepPod, SweepTwins
+from tricircle.core.runs import JobRecord, JobState
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import SimulatedCloud, serve
 from tricircle.wiring.xjob import open_xjob

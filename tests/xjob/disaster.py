@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from tests.brokers import STARTER, get_broker
 from tests.xjob.stage import OTHERS, Stage
 from tricircle.adapters.bus import open_bell
-from tricircle.core.jobs import JobState, job_key
+from tricircle.core.jobs import job_key
+from tricircle.core.runs import JobState
 from tricircle.interfaces.jobs import JobFilter
 
 SEED = 20261127

@@ -21,8 +21,8 @@ from typing import Any
 from tests.brokers import get_transport_url
 from tricircle.adapters.config import Settings, load_settings
 from tricircle.adapters.sql import SqlStores, open_database
-from tricircle.core.jobs import JobId
 from tricircle.core.model import BottomId, Endpoint, Pod, PodId, Service, Version, VersionRange
+from tricircle.core.runs import JobId
 from tricircle.core.wishes import Document, Replica, WishKey
 from tricircle.interfaces.wishes import WishChange
 from tricircle.testing.cloud import SimulatedCloud, serve

@@ -27,7 +27,7 @@ from tests.xjob.disaster import (
 )
 from tests.xjob.stage import OTHERS, PASSWORD, Stage, open_stage
 from tricircle.adapters.sql.schema import sync_schema
-from tricircle.core.jobs import JobState
+from tricircle.core.runs import JobState
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud.faults import Hang
 

@@ -11,8 +11,9 @@ import pytest
 
 from tests.xjob.world import World, release
 from tricircle.core.errors import ServiceUnavailable
-from tricircle.core.jobs import Errand, Outcome, Purge, ReleaseServer, Succeeded
+from tricircle.core.jobs import Purge, ReleaseServer
 from tricircle.core.model import PodId
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.interfaces.jobs import JobCount, JobRecords
 from tricircle.testing.cloud import serve
 from tricircle.xjob.app import XjobApp

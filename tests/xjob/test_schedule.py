@@ -7,9 +7,10 @@ import itertools
 import pytest
 
 from tests.xjob.world import EAST, World
-from tricircle.core.jobs import Errand, Job, MeasureNode, Outcome, Purge, ReleaseServer, Succeeded
+from tricircle.core.jobs import Job, MeasureNode, Purge, ReleaseServer
 from tricircle.core.model import Pod, PodId
 from tricircle.core.placing import Topology
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.xjob.kinds import kind
 from tricircle.xjob.schedule import Schedule

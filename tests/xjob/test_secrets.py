@@ -18,7 +18,7 @@ from tricircle.adapters.bus import open_bell, open_listener
 from tricircle.adapters.config import load_settings
 from tricircle.adapters.log import make_formatter
 from tricircle.adapters.sql import SqlStores, open_database
-from tricircle.core.jobs import JobState
+from tricircle.core.runs import JobState
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import SimulatedCloud
 from tricircle.wiring.xjob import open_xjob

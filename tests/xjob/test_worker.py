@@ -18,17 +18,17 @@ from tricircle.core.errors import (
     TricircleError,
     TwinBusy,
 )
-from tricircle.core.jobs import (
+from tricircle.core.jobs import ReleaseServer
+from tricircle.core.model import Kind, PodId
+from tricircle.core.runs import (
     Errand,
     JobState,
     Outcome,
     PodAway,
     Postponed,
-    ReleaseServer,
     Succeeded,
     Unsuccessful,
 )
-from tricircle.core.model import Kind, PodId
 from tricircle.xjob.worker import explain, repeated
 
 

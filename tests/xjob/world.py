@@ -11,20 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from tricircle.core.errors import ServiceUnavailable
-from tricircle.core.jobs import (
+from tricircle.core.jobs import Job, JobRequest, ReleaseServer
+from tricircle.core.model import Pod, PodId, ProjectId, TopId
+from tricircle.core.runs import (
     Ending,
     Errand,
-    Job,
     JobId,
     JobRecord,
-    JobRequest,
     LeaseToken,
     Outcome,
-    ReleaseServer,
     RetryRules,
     Succeeded,
 )
-from tricircle.core.model import Pod, PodId, ProjectId, TopId
 from tricircle.interfaces.jobs import ClaimAsk, Claimed, JobFilter, JobQueue
 from tricircle.testing.clock import FakeClock
 from tricircle.testing.store import MemoryStores

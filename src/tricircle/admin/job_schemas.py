@@ -14,16 +14,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field
 
 from tricircle.admin.schemas import Input, Link, Page, PodKey, ResourceId
-from tricircle.core.jobs import (
-    Job,
-    JobRecord,
-    JobState,
-    field_names,
-    job_key,
-    pod_of,
-    project_of,
-    read_fields,
-)
+from tricircle.core.jobs import Job, field_names, job_key, pod_of, project_of, read_fields
+from tricircle.core.runs import JobRecord, JobState
 
 PROJECT_FIELDS = frozenset(
     {

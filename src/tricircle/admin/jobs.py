@@ -35,14 +35,13 @@ from tricircle.core.jobs import (
     JOB_CLASSES,
     KINDS,
     Job,
-    JobId,
-    JobRecord,
     make_job,
     pod_of,
     project_of,
     require_sensible,
 )
 from tricircle.core.model import ProjectId
+from tricircle.core.runs import JobId, JobRecord
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.usecases.pods import get_named_pod, get_pod
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tricircle.core.errors import BadInput, Conflict, Duplicate, NotFound, PodInUse
-from tricircle.core.jobs import JobId, JobState
 from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
 from tricircle.core.quotas import MAX_USER, Holder
+from tricircle.core.runs import JobId, JobState
 from tricircle.core.texts import require_storable
 from tricircle.core.wishes import WORDS, WishKey
 

@@ -7,17 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from tricircle.core.jobs import (
-    Ending,
-    JobId,
-    JobRecord,
-    JobRequest,
-    JobState,
-    LeaseToken,
-    RetryRules,
-    Run,
-)
+from tricircle.core.jobs import JobRequest
 from tricircle.core.model import PodId, ProjectId
+from tricircle.core.runs import Ending, JobId, JobRecord, JobState, LeaseToken, RetryRules, Run
 
 
 class JobDesk(Protocol):
@@ -88,7 +80,7 @@ class JobQueue(Protocol):
         ...
 
     async def finish_runs(self, endings: Sequence[Ending]) -> Collection[JobId]:
-        """Carry out ``core.jobs.decide`` for each run; return the jobs whose lease was ours.
+        """Carry out ``core.runs.decide`` for each run; return the jobs whose lease was ours.
 
         Nothing changes for a run whose lease somebody else has by now.
         """

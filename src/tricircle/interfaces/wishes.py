@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tricircle.core.jobs import JobId
 from tricircle.core.model import BottomId, PodId
+from tricircle.core.runs import JobId
 from tricircle.core.wishes import Document, Replica, Wish, WishId, WishKey, WishPod
 
 JOB_WAIT_S = 6.0

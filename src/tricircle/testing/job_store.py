@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 
 from tricircle.core.conflicts import ended_job, unknown_job
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import (
-    KINDS,
+from tricircle.core.jobs import KINDS, JobRequest, job_key, pod_of, project_of, read_fields
+from tricircle.core.model import PodId
+from tricircle.core.runs import (
     LIVE_STATES,
     Ending,
     JobEvent,
     JobId,
     JobRecord,
-    JobRequest,
     JobState,
     LeaseToken,
     Move,
@@ -28,14 +28,9 @@ from tricircle.core.jobs import (
     Succeeded,
     decide,
     decide_abandoned,
-    job_key,
-    pod_of,
     pod_pause_s,
-    project_of,
-    read_fields,
     take_within_rooms,
 )
-from tricircle.core.model import PodId
 from tricircle.core.texts import require_storable
 from tricircle.interfaces.jobs import ClaimAsk, Claimed, JobCount, JobFilter
 from tricircle.testing.routing_store import Now, RequirePod
@@ -226,7 +221,7 @@ class MemoryJobQueue:
         return held
 
     async def finish_runs(self, endings: Sequence[Ending]) -> Collection[JobId]:
-        """Carry out ``core.jobs.decide`` for each run; return the jobs whose lease was ours."""
+        """Carry out ``core.runs.decide`` for each run; return the jobs whose lease was ours."""
         ours = [one for one in endings if self._token_of(one.run.job_id) == one.run.token]
         away: dict[PodId, Ending] = {}
         answered: set[PodId] = set()

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from weakref import WeakValueDictionary
 
-from tricircle.core.jobs import CountUsage, Errand, NotYet, Outcome, Succeeded, SweepUsage
+from tricircle.core.jobs import CountUsage, SweepUsage
 from tricircle.core.model import Pod, ProjectId, Service
 from tricircle.core.quotas import WHOLE, Amounts, Holder, add_up
+from tricircle.core.runs import Errand, NotYet, Outcome, Succeeded
 from tricircle.interfaces.quotas import PodUsage, QuotaCounts
 from tricircle.usecases.fanout import Done, fan_out
 from tricircle.usecases.job_requests import JobRequests

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tricircle.core.jobs import Job, JobId, JobRecord, JobRequest
+from tricircle.core.jobs import Job, JobRequest
+from tricircle.core.runs import JobId, JobRecord
 from tricircle.interfaces.bus import Bell
 from tricircle.interfaces.jobs import JobDesk, JobRecords
 

@@ -33,8 +33,9 @@ from tricircle.core.errors import (
     PodTimeout,
     ServiceUnavailable,
 )
-from tricircle.core.jobs import Errand, MeasureNode, Outcome, Succeeded
+from tricircle.core.jobs import MeasureNode
 from tricircle.core.model import Node, Pod, Service, Version
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.interfaces.cloud import Cloud, PodRequest, ServiceCredential
 from tricircle.interfaces.store import NodeStore, PodStore
 from tricircle.usecases.fanout import Failed, fan_out

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tricircle.core.errors import Conflict, NotFound
-from tricircle.core.jobs import Errand, JobRequest, Outcome, Replicate, Succeeded, SweepPod
+from tricircle.core.jobs import JobRequest, Replicate, SweepPod
 from tricircle.core.model import Pod
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.core.wishes import Replica, Wish, WishId, is_behind, is_made
 from tricircle.interfaces.jobs import JobDesk
 from tricircle.interfaces.store import PodStore

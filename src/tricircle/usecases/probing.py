@@ -21,8 +21,9 @@ from tricircle.core.errors import (
     PodTimeout,
     ServiceUnavailable,
 )
-from tricircle.core.jobs import Errand, Outcome, ProbePod, Succeeded
+from tricircle.core.jobs import ProbePod
 from tricircle.core.model import Endpoint, Pod, Service
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.interfaces.cloud import Cloud
 from tricircle.interfaces.store import PodStore
 from tricircle.usecases.fanout import Done, Failed, fan_out

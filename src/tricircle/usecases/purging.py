@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tricircle.core.jobs import Errand, Outcome, Purge, Succeeded
+from tricircle.core.jobs import Purge
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.interfaces.jobs import JobRecords
 from tricircle.interfaces.store import PositionStore
 

@@ -10,9 +10,10 @@ from collections.abc import Collection
 from urllib.parse import quote
 
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import CarryQuota, CarryQuotaClass, Errand, Outcome, Succeeded
+from tricircle.core.jobs import CarryQuota, CarryQuotaClass
 from tricircle.core.model import PodId, Service, Version
 from tricircle.core.quotas import UNLIMITED, Amounts, Holder
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.core.server_quotas import COUNTED
 from tricircle.core.wishes import Document
 from tricircle.interfaces.quotas import QuotaLimits

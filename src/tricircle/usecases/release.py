@@ -11,15 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tricircle.core.errors import NeutronRefused
-from tricircle.core.jobs import (
-    Errand,
-    NotYet,
-    Outcome,
-    Postponed,
-    ReleasePort,
-    ReleaseServer,
-    Succeeded,
-)
+from tricircle.core.jobs import ReleasePort, ReleaseServer
 from tricircle.core.model import (
     Kind,
     Origin,
@@ -31,6 +23,7 @@ from tricircle.core.model import (
     TopId,
 )
 from tricircle.core.network.objects import Port
+from tricircle.core.runs import Errand, NotYet, Outcome, Postponed, Succeeded
 from tricircle.interfaces.quotas import QuotaLedger
 from tricircle.usecases.networking.networks import Site
 from tricircle.usecases.networking.neutron import Neutron, Neutrons

@@ -12,15 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from tricircle.core.errors import BadInput, NeutronRefused
-from tricircle.core.jobs import (
-    DeleteStrayPort,
-    Errand,
-    Outcome,
-    Postponed,
-    RepairPort,
-    RepairTwin,
-    Succeeded,
-)
+from tricircle.core.jobs import DeleteStrayPort, RepairPort, RepairTwin
 from tricircle.core.model import (
     BottomId,
     Kind,
@@ -34,6 +26,7 @@ from tricircle.core.model import (
 )
 from tricircle.core.network.marks import BOOT_OWNER, Mark
 from tricircle.core.network.objects import KINDS, Port, SecurityGroup
+from tricircle.core.runs import Errand, Outcome, Postponed, Succeeded
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.leftovers import UNDER_WAY_S
 from tricircle.usecases.networking.found_ports import FoundPort, find_holder

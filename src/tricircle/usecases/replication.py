@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 
 from tricircle.core.errors import Conflict, NotFound, StillInUse
-from tricircle.core.jobs import Errand, Outcome, Postponed, Replicate, Succeeded
+from tricircle.core.jobs import Replicate
 from tricircle.core.model import BottomId, Kind, Pod, ProjectId, Routing, TopId
 from tricircle.core.replicas import Steps
+from tricircle.core.runs import Errand, Outcome, Postponed, Succeeded
 from tricircle.core.wishes import Replica, Wish, WishKey, WishPod, is_made, key_of
 from tricircle.interfaces.store import PodStore, RoutingStore
 from tricircle.interfaces.wishes import Wishes

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import DeleteServerGroup, Errand, Outcome, Succeeded
+from tricircle.core.jobs import DeleteServerGroup
 from tricircle.core.model import Kind, Pod, RoutingState, Service, Version
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.core.server_groups import OWNED_SINCE, read_twin_name
 from tricircle.interfaces.cloud import Cloud, ServiceCredential
 from tricircle.interfaces.store import PodStore, RoutingStore

@@ -25,16 +25,14 @@ from typing import TypeVar
 from tricircle.core.jobs import (
     DeleteServerGroup,
     DeleteStrayPort,
-    Errand,
-    Outcome,
     RepairPort,
     RepairTwin,
-    Succeeded,
     SweepTwins,
 )
 from tricircle.core.model import Kind, PodId, ProjectId, Routing, RoutingState, TopId
 from tricircle.core.network.marks import BOOT_OWNER
 from tricircle.core.network.objects import KINDS, Port
+from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.usecases.fanout import Done, fan_out
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S

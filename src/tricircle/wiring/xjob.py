@@ -21,9 +21,9 @@ from tricircle.adapters.cloud.http import HttpCloud, make_cloud
 from tricircle.adapters.config import ConfigError, Settings, XjobSettings, load_settings
 from tricircle.adapters.log import setup_logging
 from tricircle.adapters.sql import SqlStores
-from tricircle.core.jobs import RetryRules
 from tricircle.core.model import PodId
 from tricircle.core.model import Service as PodService
+from tricircle.core.runs import RetryRules
 from tricircle.interfaces.bus import Bell
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests

@@ -12,11 +12,9 @@ from tricircle.core.jobs import (
     CountUsage,
     DeleteServerGroup,
     DeleteStrayPort,
-    Errand,
     J,
     Job,
     MeasureNode,
-    Outcome,
     ProbePod,
     Purge,
     ReleasePort,
@@ -28,6 +26,7 @@ from tricircle.core.jobs import (
     SweepTwins,
     SweepUsage,
 )
+from tricircle.core.runs import Errand, Outcome
 from tricircle.usecases.counting import CountJobs
 from tricircle.usecases.nodes import NodeSurvey
 from tricircle.usecases.pod_sweep import PodSweep

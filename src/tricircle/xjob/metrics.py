@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, multiprocess
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from tricircle.core.jobs import Job, JobState, Outcome, pod_of
+from tricircle.core.jobs import Job, pod_of
 from tricircle.core.model import PodId
+from tricircle.core.runs import JobState, Outcome
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.jobs import JobCount, JobRecords
 

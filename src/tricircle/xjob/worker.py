@@ -23,11 +23,12 @@ from tricircle.core.errors import (
     TricircleError,
     TwinBusy,
 )
-from tricircle.core.jobs import (
+from tricircle.core.jobs import Job, pod_of
+from tricircle.core.model import PodId
+from tricircle.core.runs import (
     Ending,
     Errand,
     HandedBack,
-    Job,
     JobId,
     LeaseToken,
     NotYet,
@@ -38,9 +39,7 @@ from tricircle.core.jobs import (
     Run,
     Succeeded,
     Unsuccessful,
-    pod_of,
 )
-from tricircle.core.model import PodId
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.jobs import ClaimAsk, JobQueue
 from tricircle.xjob.kinds import Kind

@@ -9,8 +9,9 @@ from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.adapters.sql.schema import sync_schema
 from tricircle.adapters.sql.tables import job
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import JobId, JobRequest, ProbePod, Purge, SweepTwins
+from tricircle.core.jobs import JobRequest, ProbePod, Purge, SweepTwins
 from tricircle.core.model import Pod, PodId
+from tricircle.core.runs import JobId
 from tricircle.interfaces.jobs import JobFilter
 
 REQUEST_ID = "req-11111111-1111-1111-1111-111111111111"

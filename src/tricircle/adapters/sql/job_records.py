@@ -14,16 +14,9 @@ from tricircle.adapters.sql.database import AnyRow, Database
 from tricircle.adapters.sql.statements import jobs as statements
 from tricircle.core.conflicts import ended_job, unknown_job
 from tricircle.core.errors import BadInput
-from tricircle.core.jobs import (
-    LIVE_STATES,
-    JobEvent,
-    JobId,
-    JobRecord,
-    JobRequest,
-    JobState,
-    make_job,
-)
+from tricircle.core.jobs import JobRequest, make_job
 from tricircle.core.model import PodId
+from tricircle.core.runs import LIVE_STATES, JobEvent, JobId, JobRecord, JobState
 from tricircle.core.texts import is_storable, require_storable
 from tricircle.interfaces.jobs import JobCount, JobDesk, JobFilter
 

@@ -19,12 +19,12 @@ from tricircle.adapters.sql.statements.pods import find_pods, list_pod_ids
 from tricircle.adapters.sql.tables import job, pod_pause
 from tricircle.core.conflicts import unknown_pod
 from tricircle.core.errors import BadInput, Conflict, NotFound
-from tricircle.core.jobs import (
-    KINDS,
+from tricircle.core.jobs import KINDS, JobRequest, job_key, pod_of, read_fields
+from tricircle.core.model import PodId
+from tricircle.core.runs import (
     MAX_REASON,
     Ending,
     JobId,
-    JobRequest,
     JobState,
     LeaseToken,
     Move,
@@ -35,13 +35,9 @@ from tricircle.core.jobs import (
     Succeeded,
     decide,
     decide_abandoned,
-    job_key,
-    pod_of,
     pod_pause_s,
-    read_fields,
     take_within_rooms,
 )
-from tricircle.core.model import PodId
 from tricircle.core.texts import make_storable, require_storable
 from tricircle.interfaces.jobs import ClaimAsk, Claimed
 
@@ -240,7 +236,7 @@ class SqlJobQueue:
         return held
 
     async def finish_runs(self, endings: Sequence[Ending]) -> Collection[JobId]:
-        """Carry out ``core.jobs.decide`` for each run; return the jobs whose lease was ours."""
+        """Carry out ``core.runs.decide`` for each run; return the jobs whose lease was ours."""
         finished: set[JobId] = set()
         ordered = sorted(endings, key=lambda ending: ending.run.job_id)
         for some in _batches(ordered):

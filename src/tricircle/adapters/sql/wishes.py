@@ -13,8 +13,9 @@ from tricircle.adapters.sql.database import AnyRow, Database
 from tricircle.adapters.sql.jobs import BATCH, SqlJobDesk
 from tricircle.adapters.sql.statements import wishes as statements
 from tricircle.core.conflicts import changed_wish, require_storable_wish
-from tricircle.core.jobs import JobId, JobRequest, Replicate, job_key
+from tricircle.core.jobs import JobRequest, Replicate, job_key
 from tricircle.core.model import BottomId, PodId
+from tricircle.core.runs import JobId
 from tricircle.core.texts import is_storable, require_storable
 from tricircle.core.wishes import Replica, Wish, WishId, WishKey, WishPod
 from tricircle.interfaces.wishes import JOB_WAIT_S, PutWish, WishChange

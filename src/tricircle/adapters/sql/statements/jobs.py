@@ -31,19 +31,9 @@ from sqlalchemy import (
 
 from tricircle.adapters.sql.columns import from_now, now
 from tricircle.adapters.sql.tables import job, job_event, pod_pause
-from tricircle.core.jobs import (
-    KINDS,
-    JobId,
-    JobRequest,
-    JobState,
-    LeaseToken,
-    Move,
-    job_key,
-    pod_of,
-    project_of,
-    write_fields,
-)
+from tricircle.core.jobs import KINDS, JobRequest, job_key, pod_of, project_of, write_fields
 from tricircle.core.model import PodId
+from tricircle.core.runs import JobId, JobState, LeaseToken, Move
 from tricircle.interfaces.jobs import ClaimAsk, JobFilter
 
 COLUMNS = (

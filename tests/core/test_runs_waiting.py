@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tricircle.core.jobs import (
+from tricircle.core.jobs import ReleaseServer
+from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.runs import (
     Ending,
     JobId,
     JobState,
     LeaseToken,
     Move,
     NotYet,
-    ReleaseServer,
     RetryRules,
     Run,
     decide,
 )
-from tricircle.core.model import PodId, ProjectId, TopId
 
 JOB = ReleaseServer(PodId("east"), TopId("s1"), ProjectId("demo"))
 RULES = RetryRules(max_attempts=3, first_s=1, longest_s=8)

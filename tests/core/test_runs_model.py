@@ -20,27 +20,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from tricircle.core.jobs import (
-    KINDS,
+from tricircle.core.jobs import KINDS, Job, JobRequest, ReleaseServer, job_key
+from tricircle.core.model import Pod, PodId, ProjectId, TopId
+from tricircle.core.runs import (
     LIVE_STATES,
     Ending,
     HandedBack,
-    Job,
     JobId,
-    JobRequest,
     JobState,
     LeaseToken,
     Outcome,
     PodAway,
     Postponed,
-    ReleaseServer,
     RetryRules,
     Run,
     Succeeded,
     Unsuccessful,
-    job_key,
 )
-from tricircle.core.model import Pod, PodId, ProjectId, TopId
 from tricircle.interfaces.jobs import ClaimAsk, JobFilter
 from tricircle.testing.store import MemoryStores
 
