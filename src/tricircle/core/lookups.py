@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tricircle.core.model import Kind, Service
+from tricircle.core.model import Kind, Service, Version
 from tricircle.core.table import Lookup
 
 LOOKUPS: Mapping[Kind, Lookup] = {
@@ -31,5 +31,30 @@ LOOKUPS: Mapping[Kind, Lookup] = {
         "/{project}/backups/{id}",
         "backup.os-backup-project-attr:project_id",
         "Backup {id} could not be found.",
+        version=Version(3, 18),
+    ),
+    Kind.ATTACHMENT: Lookup(
+        Service.VOLUME,
+        "/{project}/attachments/{id}",
+        "",
+        "Volume attachment could not be found with filter: attachment_id = {id}.",
+        holder=(Kind.VOLUME, "attachment.volume_id"),
+        version=Version(3, 27),
+    ),
+    Kind.TRANSFER: Lookup(
+        Service.VOLUME,
+        "/{project}/os-volume-transfer/{id}",
+        "",
+        "Transfer {id} could not be found.",
+        holder=(Kind.VOLUME, "transfer.volume_id"),
+    ),
+    # Cinder deletes messages by itself, after days, and no answer tells whose they are.
+    Kind.MESSAGE: Lookup(
+        Service.VOLUME,
+        "/{project}/messages/{id}",
+        "",
+        "Message {id} could not be found.",
+        version=Version(3, 3),
+        recorded=False,
     ),
 }

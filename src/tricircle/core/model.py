@@ -40,6 +40,7 @@ class Kind(enum.StrEnum):
     BACKUP = "backup"
     ATTACHMENT = "attachment"
     TRANSFER = "transfer"
+    MESSAGE = "message"
     GROUP = "group"
     GROUP_SNAPSHOT = "group_snapshot"
     SERVER_GROUP = "server_group"

@@ -45,14 +45,20 @@ class Twin:
 class Lookup:
     """How a pod is asked whether it holds a resource of a kind.
 
-    ``path`` has ``{id}``; in the answer ``project`` is the place of the project's id.
-    ``absent`` is the service's own message for an id that it does not have.
+    ``path`` has ``{id}``; in the answer ``project`` is the place of the project's id. Where
+    none is shown, ``holder`` is the resource whose project it is: its kind, and the place
+    of its id. ``absent`` is the service's own message for an id that it does not have.
+    ``version`` is the microversion that shows it, where it is not the first. What is not
+    ``recorded`` comes and goes without us: no routing of it is written.
     """
 
     service: Service
     path: str
     project: str
     absent: str
+    holder: tuple[Kind, str] | None = None
+    version: Version | None = None
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,10 @@ class ById:
     ``param`` names the path's parameter with the id. ``refs`` must be in the same
     pod. ``path_twins`` are parameters, ``answer_twins`` places in the answer, that
     are translated between top and pod. ``zones`` are places of zone names in the
-    answer. ``creates`` keeps a routing for what the answer's ``created_place`` names.
-    ``whole`` marks the row of the resource itself, whose 404 means that it is gone.
-    ``hook`` names steps of the service's own around the call.
+    answer. ``made`` is what the request may make beside: its kind, and the place of its
+    id in the answer. ``whole`` marks the row of the resource itself, whose 404 means that
+    it is gone; where the row ``ends`` it at once, success means that, too. ``hook`` names
+    steps of the service's own around the call.
     """
 
     kind: Kind
@@ -74,6 +81,8 @@ class ById:
     answer_twins: tuple[Twin, ...] = ()
     zones: tuple[str, ...] = ()
     whole: bool = False
+    ends: bool = False
+    made: tuple[Kind, str] | None = None
     hook: str | None = None
 
 

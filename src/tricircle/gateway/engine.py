@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from tricircle.core.bodies import read_value
 from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
-from tricircle.core.model import Pod
+from tricircle.core.model import BottomId, Kind, Pod, ProjectId
 from tricircle.core.placing import Topology
 from tricircle.core.table import (
     Aggregate,
@@ -40,6 +42,8 @@ from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.locate import Locator, Place
 from tricircle.usecases.same_pod import SamePod
+
+log = logging.getLogger(__name__)
 
 LocalAnswer = Callable[[Inbound, Match], Answer | Awaitable[Answer]]
 ComposedAnswer = Callable[[Inbound, Match], Awaitable[Answer]]
@@ -130,8 +134,12 @@ class Engine:
             return await hook.failed(call, error)
         if hook is not None:
             answer = await hook.after(call, answer)
-        if strategy.whole and answer.status == 404:
-            await self._forget(call, strategy)
+        if strategy.made is not None and answer.status < 300:
+            await self._keep_made(call, strategy.made, answer)
+        if strategy.ends and answer.status < 300:
+            await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
+        elif strategy.whole and answer.status == 404:
+            await self._forget_absent(call, strategy)
         return answer
 
     async def _find_place(self, inbound: Inbound, match: Match, strategy: ById) -> Place | NotFound:
@@ -173,9 +181,29 @@ class Engine:
             )
         return pod
 
-    async def _forget(self, call: Call, strategy: ById) -> None:
-        """Forget a routing when the pod itself says to the owner that the resource is gone."""
-        if call.inbound.caller.project_id == call.place.project_id:
+    async def _keep_made(self, call: Call, made: tuple[Kind, str], answer: Answer) -> None:
+        """Write down what a request made beside; who finds no record of it asks the pods."""
+        kind, where = made
+        made_id = read_value(answer.body, where)
+        if not isinstance(made_id, str):
+            return
+        project = call.inbound.caller.project_id or call.place.project_id
+        try:
+            await self._locator.keep(kind, made_id, Place(call.pod.id, BottomId(made_id), project))
+        except ServiceUnavailable as error:
+            facts = {"kind": kind, "id": made_id, "pod": call.pod.name, "reason": str(error)}
+            log.warning("made in a pod and not written down yet", extra=facts)
+
+    async def _forget_absent(self, call: Call, strategy: ById) -> None:
+        """Forget a routing when the pod itself says to the owner that the resource is gone.
+
+        It may have changed hands since this process heard of it.
+        """
+        project = call.inbound.caller.project_id
+        owner: ProjectId | None = call.place.project_id
+        if project != owner:
+            owner = await self._locator.find_owner(strategy.kind, call.top_id)
+        if project == owner:
             await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
 
     async def _replicated(self, inbound: Inbound, match: Match, strategy: Replicated) -> Answer:

@@ -9,9 +9,21 @@ from dataclasses import dataclass
 
 from tricircle.core.bodies import read_value
 from tricircle.core.errors import NotFound, PodMisbehaved, ServiceUnavailable
-from tricircle.core.model import BottomId, Caller, Kind, Pod, PodId, ProjectId, Routing, TopId
+from tricircle.core.model import (
+    BottomId,
+    Caller,
+    Endpoint,
+    Kind,
+    Pod,
+    PodId,
+    ProjectId,
+    Routing,
+    Service,
+    TopId,
+)
 from tricircle.core.placing import Topology
 from tricircle.core.table import Lookup
+from tricircle.core.versions import STANDARD_HEADER, pick_version
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.cloud import Cloud, PodRequest
 from tricircle.interfaces.store import RoutingStore
@@ -19,6 +31,9 @@ from tricircle.usecases.fanout import Done, Failed, fan_out
 
 _ABSENT = frozenset({400, 401, 403, 404})
 """Statuses by which a pod says that it has no such resource for this caller."""
+
+_VERSION_NAMES = {Service.COMPUTE: "compute", Service.VOLUME: "volume"}
+"""What a header of microversions calls a service."""
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
@@ -105,6 +120,8 @@ class Locator:
         seen = await self._ask_pod(pod, self._lookups[kind], top_id, caller)
         if seen is None:
             raise self._not_found(kind, top_id)
+        if seen.project_id != place.project_id:
+            await self.hand_over(kind, top_id, seen)
         return seen
 
     def remember(self, kind: Kind, top_id: str, place: Place) -> Place:
@@ -116,15 +133,30 @@ class Locator:
         return place
 
     async def keep(self, kind: Kind, top_id: str, place: Place) -> None:
-        """Write a routing and remember it."""
+        """Write a routing, if there are any of this kind, and remember it."""
         routing = Routing(kind, TopId(top_id), place.pod_id, place.bottom_id, place.project_id)
-        await self._routings.keep_routings([routing])
+        if self._lookups[kind].recorded:
+            await self._routings.keep_routings([routing])
         self.remember(kind, top_id, place)
+
+    async def hand_over(self, kind: Kind, top_id: str, place: Place) -> None:
+        """Write that a resource is of another project now; its pod says so.
+
+        Whoever dies in between leaves an id without routing, which the next request for
+        it finds by asking.
+        """
+        await self.forget(kind, top_id, place.pod_id)
+        await self.keep(kind, top_id, place)
 
     async def forget(self, kind: Kind, top_id: str, pod_id: PodId) -> None:
         """Forget our record of a resource that its pod says is gone."""
         await self._routings.forget_routing(kind, TopId(top_id), pod_id)
         self._places.pop((kind, top_id), None)
+
+    async def find_owner(self, kind: Kind, top_id: str) -> ProjectId | None:
+        """Return whose a resource is as the database has it, which others may have changed."""
+        routings = await self._routings.find_routings(kind, TopId(top_id))
+        return routings[0].project_id if routings else None
 
     async def _ask(self, kind: Kind, top_id: str, caller: Caller) -> Place:
         asker = f"{caller.user_id} {caller.project_id}"
@@ -160,18 +192,28 @@ class Locator:
     async def _ask_pod(self, pod: Pod, lookup: Lookup, top_id: str, caller: Caller) -> Place | None:
         """Return where a pod has it, None when it says that it has not. Raises PodError."""
         path = lookup.path.format(id=top_id, project=caller.project_id)
-        headers = [(b"x-auth-token", caller.token.encode()), (b"accept", b"application/json")]
-        request = PodRequest("GET", path, headers=headers)
         endpoint = pod.endpoints[lookup.service]
+        request = PodRequest("GET", path, headers=_headers(lookup, endpoint, caller))
         async with self._cloud.send(pod.id, endpoint, request, self._timeout_s) as response:
             body = await response.read()
         if response.status in _ABSENT:
             return None
         if response.status != 200:
             raise PodMisbehaved(pod.id, f"pod {pod.name} answers {response.status}")
-        project = read_value(body, lookup.project)
-        owner = project if isinstance(project, str) else caller.project_id
-        return Place(pod.id, BottomId(top_id), ProjectId(owner or ""))
+        owner = await self._read_owner(lookup, body, caller)
+        return Place(pod.id, BottomId(top_id), owner)
+
+    async def _read_owner(self, lookup: Lookup, body: bytes, caller: Caller) -> ProjectId:
+        """Return whose a resource is; the caller's, where its pod does not tell."""
+        project = read_value(body, lookup.project) if lookup.project else None
+        if isinstance(project, str):
+            return ProjectId(project)
+        if lookup.holder is not None:
+            kind, place = lookup.holder
+            holder_id = read_value(body, place)
+            if isinstance(holder_id, str):
+                return (await self.locate(kind, holder_id, caller)).project_id
+        return caller.project_id or ProjectId("")
 
     def _remember_absent(self, kind: Kind, top_id: str, asker: str) -> None:
         self._absent.setdefault((kind, top_id), {})[asker] = self._clock.now_s() + self._absent_s
@@ -180,3 +222,12 @@ class Locator:
 
     def _not_found(self, kind: Kind, top_id: str) -> NotFound:
         return NotFound(self._lookups[kind].absent.format(id=top_id))
+
+
+def _headers(lookup: Lookup, endpoint: Endpoint, caller: Caller) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-auth-token", caller.token.encode()), (b"accept", b"application/json")]
+    if lookup.version is not None:
+        version = pick_version(endpoint.versions, [lookup.version])
+        name = _VERSION_NAMES[lookup.service]
+        headers.append((STANDARD_HEADER, f"{name} {version}".encode()))
+    return headers
