@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, object]] = {
         "SELECT @@collation_connection": "utf8mb4_nopad_bin",
         "SELECT @@time_zone": "+00:00",
         "SELECT @@autocommit": 1,
+        "SELECT @@tx_isolation": "READ-COMMITTED",
         "SELECT @@sql_mode LIKE '%%STRICT_ALL_TABLES%%'": 1,
     },
     "postgresql": {
@@ -30,6 +31,7 @@ SETTINGS: dict[str, dict[str, object]] = {
         "SHOW lock_timeout": "2s",
         "SHOW idle_in_transaction_session_timeout": "7s",
         "SHOW application_name": "tricircle",
+        "SHOW transaction_isolation": "read committed",
     },
 }
 

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
 from typing import TypeVar
 
 from sqlalchemy import Executable, Row
@@ -56,15 +58,10 @@ class Database:
         return await self.run(work)
 
     async def transact(self, work: Work[T]) -> T:
-        """Return what ``work`` returns, its statements being one transaction.
-
-        ``work`` must begin with a write: SQLite takes its lock then.
-        """
+        """Return what ``work`` returns, its statements being one transaction."""
 
         async def transaction(connection: AsyncConnection) -> T:
-            level = "SERIALIZABLE" if self.backend == "sqlite" else "READ COMMITTED"
-            await connection.execution_options(isolation_level=level)
-            async with connection.begin():
+            async with _Transaction(connection):
                 return await work(connection)
 
         return await self.run(transaction)
@@ -110,6 +107,46 @@ class Database:
             await asyncio.sleep(_pause_s(attempt))
         log.error("database is away", extra={"reason": reason})
         raise as_error(Failure.TRANSIENT)
+
+
+class _Transaction:
+    """One transaction on a connection that else commits each statement.
+
+    It is begun and ended by statements of its own: to change the isolation level of a
+    connection and to set it back, as SQLAlchemy would, takes more round trips than the
+    transaction itself. Level and waits are set when a connection is opened.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def __aenter__(self) -> None:
+        # SQLite takes its lock now, or two that read before they write would fail
+        immediate = self._connection.dialect.name == "sqlite"
+        await self._run("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    async def __aexit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self._end("COMMIT")
+        elif isinstance(error, Exception) and not self._connection.invalidated:
+            with suppress(DBAPIError):
+                await self._end("ROLLBACK")
+        elif not self._connection.invalidated:
+            # the time is over: there is none left to ask for anything
+            await self._connection.invalidate()
+
+    async def _end(self, statement: str) -> None:
+        try:
+            await self._run(statement)
+        except DBAPIError:
+            if not self._connection.invalidated:
+                await self._connection.invalidate()
+            raise
+
+    async def _run(self, statement: str) -> None:
+        await self._connection.exec_driver_sql(statement)
 
 
 def open_database(url: str, limits: Limits | None = None) -> Database:
