@@ -20,6 +20,18 @@ class VolumeType:
 
 
 @dataclass(slots=True, eq=False)
+class GroupType:
+    """A kind of groups."""
+
+    id: str
+    name: str
+    description: str | None = None
+    is_public: bool = True
+    group_specs: dict[str, str] = field(default_factory=dict)
+    projects: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
 class VolumeAttachment:
     """What connects a volume with a server."""
 

@@ -71,8 +71,13 @@ class Volume(Service):
         self.snapshots: dict[str, records.Snapshot] = {}
         self.types: dict[str, records.VolumeType] = {}
         self.attachments: dict[str, records.VolumeAttachment] = {}
+        self.group_types: dict[str, records.GroupType] = {}
         self.index = volumes.VolumeIndex(self)
         self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
+        # What Cinder's migrations make, for consistency groups only.
+        self.consistent_type = self.add_group_type("default_cgsnapshot_type")
+        self.consistent_type.description = "Default group type for migrating cgsnapshot"
+        self.consistent_type.group_specs = {"consistent_group_snapshot_enabled": "<is> True"}
 
     def clock(self) -> datetime:
         """Return the time as Cinder's database keeps it: in whole seconds."""
@@ -84,6 +89,12 @@ class Volume(Service):
         """Return a new public volume type."""
         made = records.VolumeType(self.ids(), name, description)
         self.types[made.id] = made
+        return made
+
+    def add_group_type(self, name: str) -> records.GroupType:
+        """Return a new public group type."""
+        made = records.GroupType(self.ids(), name)
+        self.group_types[made.id] = made
         return made
 
     def add_volumes(
