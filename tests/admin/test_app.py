@@ -275,6 +275,23 @@ async def test_a_change_without_a_field_changes_nothing(api: Api) -> None:
     assert (await api.call("PATCH", "/v1/pods/pod1", {"pod": {}})).body["pod"] == pod
 
 
+async def test_changes_made_at_once_are_all_kept(api: Api) -> None:
+    await api.add_pod("pod1")
+    changes = {"name": "east", "description": "in the east", "enabled": False}
+
+    answers = await asyncio.gather(
+        *(
+            api.call("PATCH", "/v1/pods/" + found["id"], {"pod": {field: value}})
+            for found in (await api.call("GET", "/v1/pods")).body["pods"]
+            for field, value in changes.items()
+        )
+    )
+
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    pod = (await api.call("GET", "/v1/pods/east")).body["pod"]
+    assert {field: pod[field] for field in changes} == changes
+
+
 async def test_the_region_of_a_pod_cannot_be_changed(api: Api) -> None:
     await api.add_pod("pod1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,9 +21,15 @@ from tests.contract.samples import (
     make_routing,
 )
 from tricircle.core.errors import BadInput, Duplicate, NotFound, PodInUse
-from tricircle.core.model import BottomId, Kind, Node, PodId, Service, TopId, ZoneName, ZonePod
+from tricircle.core.model import BottomId, Kind, Node, Pod, PodId, Service, TopId, ZoneName, ZonePod
+from tricircle.interfaces.store import PodChange
 
 LONGEST = "ß漢🦀" * 85  # 255 characters, one of them outside the basic plane
+
+
+def disabled(pod: Pod) -> Pod:
+    """A pod that gets nothing new."""
+    return replace(pod, enabled=False)
 
 
 async def test_a_pod_is_returned_as_kept_with_its_endpoints_and_times(stores: Stores) -> None:
@@ -55,7 +62,7 @@ async def test_an_unknown_pod_is_not_found(stores: Stores) -> None:
         with pytest.raises(NotFound, match="there is no pod"):
             await stores.pods.delete_pod(unknown)
     with pytest.raises(NotFound, match=EAST):
-        await stores.pods.update_pod(make_pod())
+        await stores.pods.update_pod(EAST, disabled)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +109,17 @@ async def test_an_update_replaces_all_but_region_and_time_of_creation(stores: St
     created = await stores.pods.add_pod(make_pod())
     moved = replace(COMPUTE, url="https://new/v2.1", versions=None)
     changed = await stores.pods.update_pod(
-        replace(
-            created,
+        EAST,
+        lambda pod: replace(
+            pod,
+            id=WEST,
             name="orient",
             region="elsewhere",
             enabled=False,
             description="",
             endpoints={Service.COMPUTE: moved},
-        )
+            created_at=None,
+        ),
     )
     assert changed == await stores.pods.get_pod(EAST)
     assert (changed.name, changed.region, changed.enabled) == ("orient", "RegionEast", False)
@@ -120,10 +130,36 @@ async def test_an_update_replaces_all_but_region_and_time_of_creation(stores: St
     assert changed.updated_at >= created.updated_at
 
 
+async def test_of_changes_made_at_once_none_is_lost(stores: Stores) -> None:
+    await stores.pods.add_pod(make_pod())
+
+    def told(text: str) -> PodChange:
+        return lambda pod: replace(pod, description=pod.description + text)
+
+    changes = [*(told(f" {number}") for number in range(8)), disabled]
+    await asyncio.gather(*(stores.pods.update_pod(EAST, change) for change in changes))
+    kept = await stores.pods.get_pod(EAST)
+    assert not kept.enabled
+    assert sorted(kept.description.split()) == sorted(["the", "first", *"01234567"])
+
+
+async def test_a_change_that_is_refused_changes_nothing(stores: Stores) -> None:
+    created = await stores.pods.add_pod(make_pod())
+
+    def refuse(pod: Pod) -> Pod:
+        raise BadInput(f"pod {pod.name} stays as it is")
+
+    with pytest.raises(BadInput, match="pod east stays as it is"):
+        await stores.pods.update_pod(EAST, refuse)
+    with pytest.raises(BadInput, match="name of the pod"):
+        await stores.pods.update_pod(EAST, lambda pod: replace(pod, name="nul\0"))
+    assert await stores.pods.get_pod(EAST) == created
+
+
 async def test_an_update_to_the_name_of_another_pod_changes_nothing(stores: Stores) -> None:
     await add_two_pods(stores)
     with pytest.raises(Duplicate, match="pod name 'west' is taken"):
-        await stores.pods.update_pod(replace(make_pod(), name="west", endpoints={}))
+        await stores.pods.update_pod(EAST, lambda pod: replace(pod, name="west", endpoints={}))
     kept = await stores.pods.get_pod(EAST)
     assert (kept.name, dict(kept.endpoints)) == (
         "east",

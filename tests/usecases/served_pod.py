@@ -42,7 +42,7 @@ class ServedPod:
 
     async def keep(self, pod: Pod) -> None:
         """Let the stores know the pod like this."""
-        self.pod = await self.stores.pods.update_pod(pod)
+        self.pod = await self.stores.pods.update_pod(pod.id, lambda _: pod)
 
     async def without(self, *services: Service) -> None:
         """Let the pod have no such services."""

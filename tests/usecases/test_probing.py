@@ -96,7 +96,9 @@ async def test_an_endpoint_changed_meanwhile_stays_as_it_was_changed(east: Serve
     await arrived(hanging)
     moved = Endpoint(Service.COMPUTE, "http://127.0.0.1:1/v2.1", VersionRange(*[Version(2, 1)] * 2))
     changed = {**east.pod.endpoints, Service.COMPUTE: moved}
-    await east.stores.pods.update_pod(replace(east.pod, endpoints=changed, enabled=False))
+    await east.stores.pods.update_pod(
+        EAST, lambda pod: replace(pod, endpoints=changed, enabled=False)
+    )
     hanging.release()
     assert await probing == Succeeded("")
     pod = await kept(east)
@@ -109,7 +111,7 @@ async def test_a_pod_disabled_meanwhile_stays_disabled(east: ServedPod) -> None:
     hanging = east.simulated.faults.inject(Hang(), service="network")
     probing = asyncio.create_task(probe(east))
     await arrived(hanging)
-    await east.stores.pods.update_pod(replace(east.pod, enabled=False))
+    await east.stores.pods.update_pod(EAST, lambda pod: replace(pod, enabled=False))
     hanging.release()
     await probing
     pod = await kept(east)

@@ -6,7 +6,7 @@ repeated, and raises ``errors.ServiceUnavailable`` when the database is away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,9 @@ from tricircle.core.model import (
     ZonePod,
 )
 
+PodChange = Callable[[Pod], Pod]
+"""Returns what is to become of a pod."""
+
 
 class PodStore(Protocol):
     """The pods and where their services are."""
@@ -41,8 +44,13 @@ class PodStore(Protocol):
         """Return the pod as kept, times filled in. Raises Duplicate naming name or region."""
         ...
 
-    async def update_pod(self, pod: Pod) -> Pod:
-        """Replace name, enabled, description and all endpoints. Raises NotFound, Duplicate."""
+    async def update_pod(self, pod_id: PodId, change: PodChange) -> Pod:
+        """Return the pod as kept after ``change``, which is given the pod as it is then.
+
+        Nobody else changes the pod meanwhile, so of two changes at once none is lost.
+        ``change`` may be called more than once; id, region and times stay as they are.
+        Raises NotFound, Duplicate, and what ``change`` raises.
+        """
         ...
 
     async def delete_pod(self, pod_id: PodId) -> None:

@@ -24,6 +24,7 @@ from tricircle.core.conflicts import (
 )
 from tricircle.core.model import REPLICATED_KINDS, Node, Pod, PodId, ProjectId, ZoneName, ZonePod
 from tricircle.core.texts import require_storable
+from tricircle.interfaces.store import PodChange
 from tricircle.testing.job_store import (
     JobTable,
     MemoryJobDesk,
@@ -113,23 +114,22 @@ class MemoryPods:
         self._tables.pods[pod.id] = kept
         return kept
 
-    async def update_pod(self, pod: Pod) -> Pod:
-        """Replace name, enabled, description and all endpoints. Raises NotFound, Duplicate."""
+    async def update_pod(self, pod_id: PodId, change: PodChange) -> Pod:
+        """Return the pod as kept after ``change``. Raises NotFound, Duplicate."""
+        self._tables.require_pod(pod_id)
+        old = self._tables.pods[pod_id]
+        pod = replace(change(old), id=pod_id, region=old.region)
         _require_storable_pod(pod)
-        self._tables.require_pod(pod.id)
-        old = self._tables.pods[pod.id]
-        conflict = find_pod_conflict(replace(pod, region=old.region), self._names())
+        conflict = find_pod_conflict(pod, self._names())
         if conflict:
             raise conflict
         kept = replace(
-            old,
-            name=pod.name,
-            enabled=pod.enabled,
-            description=pod.description,
+            pod,
             endpoints=dict(pod.endpoints),
+            created_at=old.created_at,
             updated_at=self._tables.now(),
         )
-        self._tables.pods[pod.id] = kept
+        self._tables.pods[pod_id] = kept
         return kept
 
     async def delete_pod(self, pod_id: PodId) -> None:

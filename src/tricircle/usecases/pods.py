@@ -55,6 +55,15 @@ class PodChange:
     enabled: bool | None = None
     description: str | None = None
 
+    def apply(self, pod: Pod) -> Pod:
+        """Return a pod with the change made."""
+        return dataclasses.replace(
+            pod,
+            name=pod.name if self.name is None else self.name,
+            enabled=pod.enabled if self.enabled is None else self.enabled,
+            description=pod.description if self.description is None else self.description,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RegionCheck:
@@ -193,15 +202,9 @@ def _refuse_shared(pods: Sequence[Pod], pod_id: PodId, found: Mapping[Service, E
 async def update_pod(store: PodStore, key: str, change: PodChange) -> Pod:
     """Return the pod with the change made. Raises NotFound, Duplicate."""
     pod = await get_pod(store, key)
-    changed = dataclasses.replace(
-        pod,
-        name=pod.name if change.name is None else change.name,
-        enabled=pod.enabled if change.enabled is None else change.enabled,
-        description=pod.description if change.description is None else change.description,
-    )
-    if changed == pod:
+    if change.apply(pod) == pod:
         return pod
-    kept = await store.update_pod(changed)
+    kept = await store.update_pod(pod.id, change.apply)
     log.info("pod changed", extra={"pod": kept.name, "pod_id": kept.id, "enabled": kept.enabled})
     return kept
 
@@ -214,9 +217,10 @@ async def refresh_pod(store: PodStore, check: RegionCheck, key: str) -> Pod:
     pod = await get_pod(store, key)
     found = await check.read_endpoints(pod)
     _refuse_shared(await store.list_pods(), pod.id, found)
-    # Read again: the pod may have been changed while its services were asked.
-    current = await store.get_pod(pod.id)
-    kept = await store.update_pod(dataclasses.replace(current, endpoints=found))
+    # Whatever else of the pod was changed while its services were asked stays.
+    kept = await store.update_pod(
+        pod.id, lambda current: dataclasses.replace(current, endpoints=found)
+    )
     log.info("pod refreshed", extra={"pod": kept.name, "pod_id": kept.id})
     return kept
 

@@ -77,9 +77,7 @@ class PodProbe:
     async def _keep(self, pod: Pod, outcomes: Outcomes) -> str:
         """Keep what was found; return what is different now, '' when nothing is.
 
-        Two probes at once write the same. The pod is read again right before it is
-        written, and it is written only after an upgrade: what an operator changes
-        between these two could be lost, and would have to be done again.
+        Two probes at once write the same, and what an operator changes meanwhile stays.
         """
         found = {
             service: outcome.value
@@ -92,10 +90,15 @@ class PodProbe:
         renewed = renew_versions(current.endpoints, pod.endpoints, found)
         changes = _list_changes(current.endpoints, renewed)
         if changes:
-            await self._pods.update_pod(dataclasses.replace(current, endpoints=renewed))
+            await self._pods.update_pod(pod.id, partial(_renew, pod, found))
             facts = {"pod": pod.name, "pod_id": pod.id, "changes": changes}
             log.info("pod speaks other versions", extra=facts)
         return "; ".join(filter(None, (changes, _list_moved(pod, found))))
+
+
+def _renew(asked: Pod, found: Mapping[Service, Endpoint], current: Pod) -> Pod:
+    renewed = renew_versions(current.endpoints, asked.endpoints, found)
+    return dataclasses.replace(current, endpoints=renewed)
 
 
 def _require_compute(pod: Pod, outcomes: Outcomes) -> None:

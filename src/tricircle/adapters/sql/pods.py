@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from sqlalchemy.exc import IntegrityError
@@ -22,6 +23,7 @@ from tricircle.core.errors import Conflict
 from tricircle.core.model import Endpoint, Pod, PodId, Service, VersionRange, ZoneName
 from tricircle.core.texts import is_storable, require_storable
 from tricircle.core.versions import parse_version
+from tricircle.interfaces.store import PodChange
 
 
 class SqlPods:
@@ -58,22 +60,26 @@ class SqlPods:
             raise find_pod_conflict(pod, others) or taken_pod_id(pod.id) from None
         return await self.get_pod(pod.id)
 
-    async def update_pod(self, pod: Pod) -> Pod:
-        """Replace name, enabled, description and all endpoints. Raises NotFound, Duplicate."""
-        _require_storable_pod(pod)
+    async def update_pod(self, pod_id: PodId, change: PodChange) -> Pod:
+        """Return the pod as kept after ``change``. Raises NotFound, Duplicate."""
+        if not is_storable(pod_id):
+            raise unknown_pod(pod_id)
 
         async def work(connection: AsyncConnection) -> None:
-            # the update locks the pod's row, so that two updates take turns
-            if not (await connection.execute(statements.update_pod(pod))).rowcount:
-                raise unknown_pod(pod.id)
-            await connection.execute(statements.delete_endpoints(pod.id))
-            await _add_endpoints(connection, pod)
+            # the pod's row is locked, so that two changes take turns
+            await connection.execute(statements.lock_pod(pod_id))
+            found = _read_pods(await connection.execute(statements.list_pods(pod_id)))
+            if not found:
+                raise unknown_pod(pod_id)
+            changed = replace(change(found[0]), id=pod_id, region=found[0].region)
+            _require_storable_pod(changed)
+            await _write_change(connection, found[0], changed)
 
         try:
             await self._database.transact(work)
         except IntegrityError:
-            raise await self._conflict_of(pod) from None
-        return await self.get_pod(pod.id)
+            raise await self._conflict_of(pod_id, change) from None
+        return await self.get_pod(pod_id)
 
     async def delete_pod(self, pod_id: PodId) -> None:
         """Delete a pod that holds nothing but replicas. Raises NotFound, PodInUse."""
@@ -93,9 +99,10 @@ class SqlPods:
         if not deleted:
             raise unknown_pod(pod_id)
 
-    async def _conflict_of(self, pod: Pod) -> Conflict:
+    async def _conflict_of(self, pod_id: PodId, change: PodChange) -> Conflict:
+        pod = change(await self.get_pod(pod_id))
         conflict = find_pod_conflict(pod, await self._read_rivals(pod))
-        return conflict or Conflict(f"pod {pod.id} changed at the same time; please retry")
+        return conflict or Conflict(f"pod {pod_id} changed at the same time; please retry")
 
     async def _read_rivals(self, pod: Pod) -> Sequence[PodName]:
         rows = await self._database.read(statements.find_rivals(pod))
@@ -108,6 +115,13 @@ class SqlPods:
             zones=[ZoneName(row.zone) for row in zones],
             routings={row.kind: row.routings for row in routings},
         )
+
+
+async def _write_change(connection: AsyncConnection, old: Pod, new: Pod) -> None:
+    await connection.execute(statements.update_pod(new))
+    if new.endpoints != old.endpoints:
+        await connection.execute(statements.delete_endpoints(new.id))
+        await _add_endpoints(connection, new)
 
 
 async def _add_endpoints(connection: AsyncConnection, pod: Pod) -> None:

@@ -58,6 +58,11 @@ def add_pod(new: Pod) -> Insert:
     )
 
 
+def lock_pod(pod_id: PodId) -> Select[str]:
+    """Return a read that keeps others from a pod's row until the transaction ends."""
+    return select(pod.c.id).where(pod.c.id == pod_id).with_for_update()
+
+
 def update_pod(changed: Pod) -> Update:
     """Return the update of all that may change in a pod's own row."""
     return (
