@@ -118,6 +118,27 @@ def test_a_name_of_two_pods_is_told_apart() -> None:
     }
 
 
+COMMON = Joint((
+    Rule("filters", How.COMMON, key="resource"),
+    Rule("filters[].names", How.COMMON),
+))  # fmt: skip
+
+
+def test_only_what_both_have_is_common() -> None:
+    one = {"filters": [{"resource": "volume", "names": ["name", "size"]}, {"resource": "pool"}]}
+    two = {"filters": [{"resource": "group"}, {"resource": "volume", "names": ["size", "new"]}]}
+    assert joined(COMMON, one, two) == {"filters": [{"resource": "volume", "names": ["size"]}]}
+
+
+def test_the_union_of_arrays_has_each_element_once_whatever_their_names_are() -> None:
+    joint = Joint((Rule("sum.words", How.UNION),))
+    one = {"sum": {"words": {"a.b": ["1", "2"], "only": ["x"]}}}
+    two = {"sum": {"words": {"a.b": ["2", "3"], "*": ["y"]}}}
+    assert joined(joint, one, two) == {
+        "sum": {"words": {"a.b": ["1", "2", "3"], "only": ["x"], "*": ["y"]}}
+    }
+
+
 def test_the_finish_sees_the_joined_values() -> None:
     joint = Joint((Rule("n", How.SUM),), lambda body: body.replace(b"3", b"4"))
     assert joined(joint, {"n": 1}, {"n": 2}) == {"n": 4}

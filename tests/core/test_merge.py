@@ -19,7 +19,7 @@ from tricircle.core.merge import (
     take_rows,
 )
 from tricircle.core.sorting import UnreadableRow
-from tricircle.volume.listings import SNAPSHOTS, VOLUMES
+from tricircle.volume.listings import ALL_MESSAGES, ATTACHMENTS, SNAPSHOTS, TRANSFERS, VOLUMES
 
 PLAN = SERVERS_DETAIL.sort_plan("sort_key=display_name&sort_dir=asc", None)
 
@@ -152,3 +152,16 @@ def test_a_marker_that_does_not_exist_is_each_services_own_error() -> None:
     assert isinstance(SERVERS.marker_not_found("m"), BadInput)
     assert isinstance(SNAPSHOTS.marker_not_found("m"), NotFound)
     assert str(SNAPSHOTS.marker_not_found("m")) == "Snapshot m could not be found."
+    absent = "Volume attachment could not be found with filter: attachment_id = m."
+    assert isinstance(ATTACHMENTS.marker_not_found("m"), NotFound)
+    assert str(ATTACHMENTS.marker_not_found("m")) == absent
+
+
+def test_a_list_without_pages_ends_after_the_first() -> None:
+    assert not ALL_MESSAGES.is_full(5, 5, None)
+    assert not read_pod_page(ALL_MESSAGES, b'{"messages": [{}, {}]}', 2).more
+
+
+def test_items_may_be_elsewhere_than_below_their_list() -> None:
+    assert TRANSFERS.item_path("a") == "/volume-transfers/a"
+    assert VOLUMES.item_path("a") == "/volumes/a"

@@ -20,7 +20,7 @@ from tricircle.core.paging import (
     read_page_ask,
     sorts_by_shown_fields,
 )
-from tricircle.volume.listings import SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
+from tricircle.volume.listings import ALL_MESSAGES, SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,12 @@ def test_a_pod_gets_its_own_page() -> None:
     query = "name=a%2B&limit=5&marker=x&tricircle_cursor=c&offset=3"
     assert pod_query(VOLUMES, query, 7, "y z") == "name=a%2B&limit=7&marker=y%20z"
     assert pod_query(SERVERS, query, 7, None) == "name=a%2B&offset=3&limit=7"
+
+
+def test_of_a_list_without_pages_a_pod_is_asked_as_the_client_asks() -> None:
+    query = "limit=5&marker=x&offset=3"
+    assert read_page_ask(ALL_MESSAGES, query) == PageAsk(1_000_000, None, None, 0)
+    assert pod_query(ALL_MESSAGES, query, 7, None) == query
 
 
 def test_the_next_query_goes_on_after_the_page() -> None:

@@ -29,6 +29,10 @@ class How(enum.Enum):
     """Arrays of objects, those with the same ``key`` becoming one."""
     NAMED = "named"
     """Objects by a name that pods may share: then it is ``pod:name`` for the later pod."""
+    COMMON = "common"
+    """Of arrays what both have; of arrays of objects, those with the same ``key``, joined."""
+    UNION = "union"
+    """Objects of arrays by any name: each array has what either has, once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ def _join_values(joint: Joint, place: str, one: Part, other: Part) -> Part:
             body = _group(joint, rule, one, other)
         case How.NAMED:
             body = _join_named(one, other)
+        case How.COMMON:
+            body = _join_common(joint, rule, one, other)
+        case How.UNION:
+            body = _join_union(one, other)
         case _:
             assert_never(rule.how)
     return Part(one.pod, body)
@@ -146,6 +154,29 @@ def _join_named(one: Part, other: Part) -> bytes:
     joined = _decode_object(one.body)
     for name, value in _decode_object(other.body).items():
         joined[f"{other.pod}:{name}" if name in joined else name] = value
+    return _encode(joined)
+
+
+def _join_common(joint: Joint, rule: Rule, one: Part, other: Part) -> bytes:
+    if not rule.key:
+        theirs = {bytes(element) for element in _elements(other.body)}
+        return _encode([element for element in _elements(one.body) if bytes(element) in theirs])
+    known = {_key_of(element, rule.key): element for element in _elements(other.body)}
+    pairs = [(element, known.get(_key_of(element, rule.key))) for element in _elements(one.body)]
+    joined = [
+        _join_element(joint, rule, Part(one.pod, bytes(mine)), Part(other.pod, bytes(theirs)))
+        for mine, theirs in pairs
+        if theirs is not None
+    ]
+    return _encode([msgspec.Raw(part.body) for part in joined])
+
+
+def _join_union(one: Part, other: Part) -> bytes:
+    joined = _decode_object(one.body)
+    for name, value in _decode_object(other.body).items():
+        mine = _elements(bytes(joined[name])) if name in joined else []
+        elements = {bytes(element): element for element in (*mine, *_elements(bytes(value)))}
+        joined[name] = msgspec.Raw(_encode(list(elements.values())))
     return _encode(joined)
 
 

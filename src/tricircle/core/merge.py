@@ -54,7 +54,9 @@ class Listing:
     ``order`` is that of a list which nobody can sort. ``id_field`` is what an item is
     named by in markers; ``kind`` is None for what is recorded nowhere, which is found by
     ``marker_filter``. ``marker_absent`` are the service's words for a marker ``{id}``
-    that does not exist, if they are its own for this list.
+    that does not exist, if they are its own for this list. ``items`` is where single items
+    are, if not below the collection. A list that is not ``linked`` has pages, but no link to
+    the next one; of one that is ``whole`` the service knows no pages at all.
     """
 
     kind: Kind | None
@@ -72,6 +74,9 @@ class Listing:
     id_field: str = "id"
     marker_filter: MarkerFilter | None = None
     marker_absent: str = ""
+    items: str = ""
+    linked: bool = True
+    whole: bool = False
 
     @property
     def links_key(self) -> str:
@@ -80,7 +85,7 @@ class Listing:
 
     def item_path(self, item_id: str) -> str:
         """Return the path of one item; ``item_id`` is percent-encoded already."""
-        return f"/{self.collection}/{item_id}"
+        return f"{self.items or '/' + self.collection}/{item_id}"
 
     def sort_plan(self, query: str, version: Version | None) -> SortPlan:
         """Return the order that a client's query asks for."""
@@ -93,11 +98,11 @@ class Listing:
 
     def marker_not_found(self, marker: str) -> TricircleError:
         """Return the service's own error for a marker that does not exist."""
-        if self.marker_absent:
-            return BadInput(self.marker_absent.format(id=marker))
         if self.dialect is Dialect.NOVA:
-            return BadInput(f"marker [{marker}] not found")
-        return NotFound(f"{self.item.capitalize()} {marker} could not be found.")
+            words = self.marker_absent or "marker [{id}] not found"
+            return BadInput(words.format(id=marker))
+        words = self.marker_absent or f"{self.item.capitalize()} {{id}} could not be found."
+        return NotFound(words.format(id=marker))
 
     def position_lost(self) -> TricircleError:
         """Return the error for a place that was looked for too long."""
@@ -107,7 +112,9 @@ class Listing:
         )
 
     def is_full(self, emitted: int, limit: int, count: int | None) -> bool:
-        """Tell whether the service would give a ``next`` link after a page."""
+        """Tell whether the service would give a ``next`` link after a page, if it gives any."""
+        if self.whole:
+            return False
         if self.dialect is Dialect.CINDER and emitted and count is not None:
             return limit <= count
         return emitted > 0 and emitted >= limit
@@ -137,7 +144,7 @@ def read_pod_page(listing: Listing, body: bytes, asked: int) -> PodPage:
         raise UnreadableRow(str(error)) from None
     rows: list[msgspec.Raw] = page.rows  # type: ignore[attr-defined]
     links: list[object] | None = page.links  # type: ignore[attr-defined]
-    more = bool(rows) and (len(rows) >= asked or _has_next(links))
+    more = bool(rows) and not listing.whole and (len(rows) >= asked or _has_next(links))
     return PodPage(rows, more, page.count)  # type: ignore[attr-defined]
 
 

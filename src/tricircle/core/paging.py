@@ -35,6 +35,8 @@ class PageAsk:
 
 def read_page_ask(listing: Listing, query: str) -> PageAsk:
     """Return the page that a query asks for. Raises BadInput in the service's own words."""
+    if listing.whole:
+        return PageAsk(listing.max_limit, None, None, 0)
     cursors = list_values(query, CURSOR_PARAMETER)
     cursor = cursors[-1] if cursors else None
     if listing.dialect is Dialect.NOVA:
@@ -116,6 +118,8 @@ def paging_parameters(listing: Listing) -> frozenset[str]:
 
 def pod_query(listing: Listing, query: str, limit: int, marker: str | None) -> str:
     """Return what a pod is asked: the filters of ``query``, and a page of the pod's own."""
+    if listing.whole:
+        return query
     query = without_parameters(query, paging_parameters(listing))
     query = with_parameter(query, "limit", str(limit))
     return query if marker is None else with_parameter(query, "marker", marker)

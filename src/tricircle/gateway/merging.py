@@ -124,7 +124,7 @@ class Merger:
     def _page(self, inbound: Inbound, strategy: Merge, page: MergedPage) -> Answer:
         listing, target = strategy.listing, inbound.target
         body: dict[str, object] = {listing.collection: [msgspec.Raw(item) for item in page.items]}
-        if page.next_query is not None:
+        if page.next_query is not None and listing.linked:
             href = f"{inbound.top_root}/{target.api}{target.prefix}{listing.path}?{page.next_query}"
             body[listing.links_key] = [{"rel": "next", "href": href}]
         if page.count is not None:
