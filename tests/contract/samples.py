@@ -80,7 +80,14 @@ IMAGE = Endpoint(Service.IMAGE, "http://east:9292")
 def make_pod(pod_id: PodId = EAST, name: str = "east", region: str = "RegionEast") -> Pod:
     """Return a pod with two endpoints."""
     endpoints = {Service.COMPUTE: COMPUTE, Service.IMAGE: IMAGE}
-    return Pod(pod_id, name, region, description="the first", endpoints=endpoints)
+    return Pod(
+        pod_id,
+        name,
+        region,
+        description="the first",
+        endpoints=endpoints,
+        tags={"disk": "ssd", "site": "Zürich 1"},
+    )
 
 
 async def add_two_pods(stores: Stores) -> None:

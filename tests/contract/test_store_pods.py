@@ -22,6 +22,7 @@ from tests.contract.samples import (
 )
 from tricircle.core.errors import BadInput, Duplicate, NotFound, PodInUse
 from tricircle.core.model import BottomId, Kind, Node, Pod, PodId, Service, TopId, ZoneName, ZonePod
+from tricircle.core.pod_tags import MAX_TAGS
 from tricircle.interfaces.store import PodChange
 
 LONGEST = "ß漢🦀" * 85  # 255 characters, one of them outside the basic plane
@@ -141,6 +142,24 @@ async def test_of_changes_made_at_once_none_is_lost(stores: Stores) -> None:
     kept = await stores.pods.get_pod(EAST)
     assert not kept.enabled
     assert sorted(kept.description.split()) == sorted(["the", "first", *"01234567"])
+
+
+async def test_the_tags_of_a_pod_are_changed_one_by_one(stores: Stores) -> None:
+    await stores.pods.add_pod(replace(make_pod(), tags={}))
+
+    def tagged(name: str) -> PodChange:
+        return lambda pod: replace(pod, tags={**pod.tags, name: "ssd"})
+
+    names = [f"tag{number}" for number in range(MAX_TAGS)]
+    await asyncio.gather(*(stores.pods.update_pod(EAST, tagged(name)) for name in names[:5]))
+    assert sorted((await stores.pods.get_pod(EAST)).tags) == names[:5]
+    await stores.pods.update_pod(
+        EAST, lambda pod: replace(pod, tags=dict.fromkeys(names, "🦀" * 255))
+    )
+    assert dict((await stores.pods.get_pod(EAST)).tags) == dict.fromkeys(names, "🦀" * 255)
+    await stores.pods.update_pod(EAST, lambda pod: replace(pod, tags={}))
+    assert await stores.pods.list_pods() == [await stores.pods.get_pod(EAST)]
+    assert (await stores.pods.get_pod(EAST)).tags == {}
 
 
 async def test_a_change_that_is_refused_changes_nothing(stores: Stores) -> None:

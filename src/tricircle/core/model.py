@@ -45,6 +45,8 @@ class Kind(enum.StrEnum):
     GROUP_SNAPSHOT = "group_snapshot"
     SERVER_GROUP = "server_group"
     VOLUME_TYPE = "volume_type"
+    QOS_SPECS = "qos_specs"
+    GROUP_TYPE = "group_type"
     NETWORK = "network"
     SUBNET = "subnet"
     PORT = "port"
@@ -53,7 +55,7 @@ class Kind(enum.StrEnum):
     FLOATING_IP = "floating_ip"
 
 
-REPLICATED_KINDS = frozenset({Kind.VOLUME_TYPE})
+REPLICATED_KINDS = frozenset({Kind.VOLUME_TYPE, Kind.QOS_SPECS, Kind.GROUP_TYPE})
 """What every pod has alike, with an id of its own: it keeps no pod from being deleted."""
 
 
@@ -96,7 +98,7 @@ class Pod:
     """One bottom OpenStack, i.e. one Keystone region.
 
     A pod that is not ``enabled`` gets no new resources; what it holds stays
-    reachable.
+    reachable. Flavors and volume types may demand ``tags``, see ``core.pod_tags``.
     """
 
     id: PodId
@@ -105,6 +107,7 @@ class Pod:
     enabled: bool = True
     description: str = ""
     endpoints: Mapping[Service, Endpoint] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
 

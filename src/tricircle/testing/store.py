@@ -110,7 +110,13 @@ class MemoryPods:
         if conflict or pod.id in self._tables.pods:
             raise conflict or taken_pod_id(pod.id)
         now = self._tables.now()
-        kept = replace(pod, endpoints=dict(pod.endpoints), created_at=now, updated_at=now)
+        kept = replace(
+            pod,
+            endpoints=dict(pod.endpoints),
+            tags=dict(pod.tags),
+            created_at=now,
+            updated_at=now,
+        )
         self._tables.pods[pod.id] = kept
         return kept
 
@@ -126,6 +132,7 @@ class MemoryPods:
         kept = replace(
             pod,
             endpoints=dict(pod.endpoints),
+            tags=dict(pod.tags),
             created_at=old.created_at,
             updated_at=self._tables.now(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,22 @@ async def test_a_filled_database_keeps_what_it_holds(empty_url: str) -> None:
     assert await stores.bindings.find_binding(ProjectId("p"), ZoneName("az")) == POD.id
     assert len(await stores.routings.find_routings(Kind.SERVER, TopId("s"))) == 1
     assert await stores.positions.find_position("key") == b"x"
+    await database.close()
+
+
+async def test_pods_of_an_earlier_release_have_no_tags(empty_url: str) -> None:
+    await sync_schema(empty_url, "0003")
+    database = open_database(empty_url)
+    async with database.engine.connect() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO pod (id, name, region, enabled, description)"
+            " VALUES ('east', 'east', 'RegionEast', true, '')"
+        )
+    assert await sync_schema(empty_url) == newest_revision()
+    pods = SqlStores(database).pods
+    assert (await pods.get_pod(PodId("east"))).tags == {}
+    await pods.update_pod(PodId("east"), lambda pod: replace(pod, tags={"disk": "ssd"}))
+    assert [pod.tags for pod in await pods.list_pods()] == [{"disk": "ssd"}]
     await database.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -151,6 +152,7 @@ def _read_pod(rows: Sequence[AnyRow]) -> Pod:
         enabled=first.enabled,
         description=first.description,
         endpoints={endpoint.service: endpoint for endpoint in endpoints},
+        tags=json.loads(first.tags) if first.tags else {},
         created_at=first.created_at,
         updated_at=first.updated_at,
     )

@@ -54,6 +54,8 @@ pod = Table(
     Column("description", _long_text, nullable=False),
     Column("created_at", UtcTime(), server_default=now(), nullable=False),
     Column("updated_at", UtcTime(), server_default=now(), nullable=False),
+    # as JSON; null where an earlier release made the pod
+    Column("tags", _long_text),
     UniqueConstraint("name"),
     UniqueConstraint("region"),
     mysql_engine="InnoDB",

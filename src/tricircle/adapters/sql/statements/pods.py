@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Delete, Insert, Select, Update, delete, func, insert, or_, select, update
 
@@ -55,6 +56,7 @@ def add_pod(new: Pod) -> Insert:
         region=new.region,
         enabled=new.enabled,
         description=new.description,
+        tags=_write_tags(new.tags),
     )
 
 
@@ -72,9 +74,14 @@ def update_pod(changed: Pod) -> Update:
             name=changed.name,
             enabled=changed.enabled,
             description=changed.description,
+            tags=_write_tags(changed.tags),
             updated_at=now(),
         )
     )
+
+
+def _write_tags(tags: Mapping[str, str]) -> str:
+    return json.dumps(dict(tags), ensure_ascii=False, sort_keys=True)
 
 
 def delete_pod(pod_id: PodId) -> Delete:
