@@ -28,7 +28,10 @@ class How(enum.Enum):
     GROUP = "group"
     """Arrays of objects, those with the same ``key`` becoming one."""
     NAMED = "named"
-    """Objects by a name that pods may share: then it is ``pod:name`` for the later pod."""
+    """Objects by a name that pods may share: then it is ``pod:name`` for the later pod.
+
+    With a ``key``, an array of objects that have their name there.
+    """
     COMMON = "common"
     """Of arrays what both have; of arrays of objects, those with the same ``key``, joined."""
     UNION = "union"
@@ -98,7 +101,7 @@ def _join_values(joint: Joint, place: str, one: Part, other: Part) -> Part:
         case How.GROUP:
             body = _group(joint, rule, one, other)
         case How.NAMED:
-            body = _join_named(one, other)
+            body = _join_rows(rule, one, other) if rule.key else _join_named(one, other)
         case How.COMMON:
             body = _join_common(joint, rule, one, other)
         case How.UNION:
@@ -178,6 +181,19 @@ def _join_union(one: Part, other: Part) -> bytes:
         elements = {bytes(element): element for element in (*mine, *_elements(bytes(value)))}
         joined[name] = msgspec.Raw(_encode(list(elements.values())))
     return _encode(joined)
+
+
+def _join_rows(rule: Rule, one: Part, other: Part) -> bytes:
+    rows = _elements(one.body)
+    taken = {_key_of(row, rule.key) for row in rows}
+    for row in _elements(other.body):
+        name = _key_of(row, rule.key)
+        if name not in taken:
+            rows.append(row)
+            continue
+        renamed = msgspec.Raw(_encode(f"{other.pod}:{name}"))
+        rows.append(msgspec.Raw(_encode({**_decode_object(row), rule.key: renamed})))
+    return _encode(rows)
 
 
 def _find_rule(rules: Iterable[Rule], place: str) -> Rule | None:

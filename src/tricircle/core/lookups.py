@@ -48,6 +48,19 @@ LOOKUPS: Mapping[Kind, Lookup] = {
         "Transfer {id} could not be found.",
         holder=(Kind.VOLUME, "transfer.volume_id"),
     ),
+    # Both know groups of volumes and consistency groups, from the first microversion on.
+    Kind.GROUP: Lookup(
+        Service.VOLUME,
+        "/{project}/consistencygroups/{id}",
+        "",
+        "Group {id} could not be found.",
+    ),
+    Kind.GROUP_SNAPSHOT: Lookup(
+        Service.VOLUME,
+        "/{project}/cgsnapshots/{id}",
+        "",
+        "GroupSnapshot {id} could not be found.",
+    ),
     # Cinder deletes messages by itself, after days, and no answer tells whose they are.
     Kind.MESSAGE: Lookup(
         Service.VOLUME,

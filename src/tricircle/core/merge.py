@@ -56,7 +56,9 @@ class Listing:
     ``marker_filter``. ``marker_absent`` are the service's words for a marker ``{id}``
     that does not exist, if they are its own for this list. ``items`` is where single items
     are, if not below the collection. A list that is not ``linked`` has pages, but no link to
-    the next one; of one that is ``whole`` the service knows no pages at all.
+    the next one; of one that is ``whole`` the service knows no pages at all, or, if it is
+    ``cut``, takes ``offset`` and ``limit`` for a piece of the whole. ``links`` is the
+    key of the list's own links, where it is not as usual.
     """
 
     kind: Kind | None
@@ -77,11 +79,13 @@ class Listing:
     items: str = ""
     linked: bool = True
     whole: bool = False
+    cut: bool = False
+    links: str = ""
 
     @property
     def links_key(self) -> str:
         """Return the key of the list's own links beside the collection."""
-        return f"{self.collection}_links"
+        return self.links or f"{self.collection}_links"
 
     def item_path(self, item_id: str) -> str:
         """Return the path of one item; ``item_id`` is percent-encoded already."""
@@ -139,7 +143,7 @@ def read_pod_page(listing: Listing, body: bytes, asked: int) -> PodPage:
     Raises UnreadableRow when the body is not such a page.
     """
     try:
-        page = _page_decoder(listing.collection)(body)
+        page = _page_decoder(listing.collection, listing.links_key)(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableRow(str(error)) from None
     rows: list[msgspec.Raw] = page.rows  # type: ignore[attr-defined]
@@ -149,7 +153,7 @@ def read_pod_page(listing: Listing, body: bytes, asked: int) -> PodPage:
 
 
 @lru_cache(maxsize=64)
-def _page_decoder(collection: str) -> Callable[[bytes], msgspec.Struct]:
+def _page_decoder(collection: str, links: str) -> Callable[[bytes], msgspec.Struct]:
     page = msgspec.defstruct(
         "Page",
         [
@@ -157,7 +161,7 @@ def _page_decoder(collection: str) -> Callable[[bytes], msgspec.Struct]:
             ("links", list[object] | None, None),
             ("count", int | None, None),
         ],
-        rename={"rows": collection, "links": f"{collection}_links", "count": "count"},
+        rename={"rows": collection, "links": links, "count": "count"},
     )
     return msgspec.json.Decoder(page).decode
 

@@ -36,7 +36,7 @@ class PageAsk:
 def read_page_ask(listing: Listing, query: str) -> PageAsk:
     """Return the page that a query asks for. Raises BadInput in the service's own words."""
     if listing.whole:
-        return PageAsk(listing.max_limit, None, None, 0)
+        return _read_piece(listing, query)
     cursors = list_values(query, CURSOR_PARAMETER)
     cursor = cursors[-1] if cursors else None
     if listing.dialect is Dialect.NOVA:
@@ -46,6 +46,15 @@ def read_page_ask(listing: Listing, query: str) -> PageAsk:
     first = dict(reversed(list_parameters(query)))
     offset = _cinder_offset(first.get("offset"))
     return PageAsk(_cinder_limit(listing, first.get("limit")), first.get("marker"), cursor, offset)
+
+
+def _read_piece(listing: Listing, query: str) -> PageAsk:
+    """Return what is wanted of a list that comes whole; as ``limited`` of Cinder cuts it."""
+    if not listing.cut:
+        return PageAsk(listing.max_limit, None, None, 0)
+    first = dict(reversed(list_parameters(query)))
+    limit = _cinder_limit(listing, first.get("limit")) or listing.max_limit
+    return PageAsk(limit, None, None, _cinder_offset(first.get("offset")))
 
 
 def _nova_limit(listing: Listing, query: str) -> int:
@@ -118,9 +127,11 @@ def paging_parameters(listing: Listing) -> frozenset[str]:
 
 def pod_query(listing: Listing, query: str, limit: int, marker: str | None) -> str:
     """Return what a pod is asked: the filters of ``query``, and a page of the pod's own."""
-    if listing.whole:
+    if listing.whole and not listing.cut:
         return query
     query = without_parameters(query, paging_parameters(listing))
+    if listing.whole:
+        return query
     query = with_parameter(query, "limit", str(limit))
     return query if marker is None else with_parameter(query, "marker", marker)
 

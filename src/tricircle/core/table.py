@@ -23,7 +23,7 @@ class Ref:
 
     ``absent`` is the service's own message for a resource that does not exist,
     ``absent_status`` its status; ``{id}`` stands for the id. With no message the pod says so
-    itself.
+    itself. ``separator`` parts the ids of a text that names several.
     """
 
     place: str
@@ -31,6 +31,36 @@ class Ref:
     beside: Beside | None = None
     absent: str | None = "{kind} {id} could not be found."
     absent_status: int = 404
+    separator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """The list of a pod that tells whether it has a thing: its name is at ``place`` then.
+
+    ``filter`` is the list's parameter for that name, if it has one. ``several`` is the
+    message for a name that several pods have; ``{name}`` and ``{pods}`` stand for both. What
+    follows ``part`` in a name is not looked for. With ``loose`` any row that the filter
+    leaves tells that the pod has it: the name may stand for several things.
+    """
+
+    path: str
+    place: str
+    several: str
+    filter: str = ""
+    part: str = ""
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostRef:
+    """A place in a request body that names a host which must be in the same pod.
+
+    It may be ``pod:host``, and the pod is asked without ``pod:``.
+    """
+
+    place: str
+    finder: Finder
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +95,7 @@ class Lookup:
 class ById:
     """Forward to the pod that holds the id in the path.
 
-    ``param`` names the path's parameter with the id. ``refs`` must be in the same
+    ``param`` names the path's parameter with the id. ``refs`` and ``hosts`` must be in the same
     pod. ``path_twins`` are parameters, ``answer_twins`` places in the answer, that
     are translated between top and pod. ``zones`` are places of zone names in the
     answer. ``made`` is what the request may make beside: its kind, and the place of its
@@ -84,13 +114,14 @@ class ById:
     ends: bool = False
     made: tuple[Kind, str] | None = None
     hook: str | None = None
+    hosts: tuple[HostRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
     """Choose a pod, forward, keep the routing of what the pod made.
 
-    ``refs`` that name resources of pods decide; else the zone at ``zone``.
+    ``refs`` and ``hosts`` that name resources of pods decide; else the zone at ``zone``.
     ``created`` is the place of the new resource's id in the answer. ``hook`` names
     steps of the service's own (networks of a server). ``absent_zone`` are the words for a zone
     that nobody knows, where they are not those of the whole service; ``{zone}`` and
@@ -104,6 +135,7 @@ class Create:
     zones: tuple[str, ...] = ()
     hook: str | None = None
     absent_zone: str | None = None
+    hosts: tuple[HostRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +247,9 @@ class Aggregate:
     ``zones`` as in ``ById``. ``numbers`` are places of ids that each pod's database gives
     anew (``core.pod_numbers``). ``zone_filter`` and ``host_filter`` are parameters by which
     only pods with that zone or host can have something; a host may be ``pod:host``.
+    ``host_places`` are places of such hosts in a body, ``number_place`` that of a number which
+    names something of one pod. With ``lenient`` it is enough that one pod does it: the others
+    refuse what they do not have.
     """
 
     joint: Joint
@@ -223,37 +258,31 @@ class Aggregate:
     pages: Pages | None = None
     zone_filter: str = ""
     host_filter: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finder:
-    """The list of a pod that tells whether it has a thing: its name is at ``place`` then.
-
-    ``filter`` is the list's parameter for that name, if it has one. ``several`` is the
-    message for a name that several pods have; ``{name}`` and ``{pods}`` stand for both.
-    """
-
-    path: str
-    place: str
-    several: str
-    filter: str = ""
+    host_places: tuple[str, ...] = ()
+    number_place: str = ""
+    lenient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Forward to the pod that has what is named: found by asking all, as nothing is recorded.
 
-    Without a ``finder`` the request itself is sent to all pods, so it must only read. The
-    name is in the path's parameter ``param``, or in the body at ``place``; where it is a
-    host, it may be ``pod:host``. ``zones`` and ``numbers`` as in ``Aggregate``.
+    Without a ``finder`` the request itself is sent to all pods, so it must only read;
+    ``several`` is the message, as in ``Finder``, when more than one has it. The name is in
+    the path's parameter ``param``, or in the body at ``place``, or in the parameter ``query``;
+    where it is a host, it may be ``pod:host``. A request that does not name it there is done
+    by ``otherwise``. ``zones`` and ``numbers`` as in ``Aggregate``.
     """
 
     finder: Finder | None = None
     param: str = "id"
     place: str = ""
+    query: str = ""
     is_host: bool = False
+    several: str = ""
     zones: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    otherwise: Ask | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import msgspec
 
-from tricircle.core.bodies import remove_value, set_value
+from tricircle.core.bodies import read_value, remove_value, set_value
 from tricircle.core.cursor import CURSOR_PARAMETER
 from tricircle.core.errors import MalformedBody, ServiceUnavailable
 from tricircle.core.joining import Part, join
 from tricircle.core.model import Pod
+from tricircle.core.pod_numbers import number_pods
 from tricircle.core.query import list_values, replace_values, with_parameter, without_parameters
 from tricircle.core.table import Aggregate, Pages
 from tricircle.gateway.answers import JSON, Answer
@@ -34,16 +35,35 @@ class Aggregator:
 
     async def aggregate(self, inbound: Inbound, strategy: Aggregate) -> Answer:
         """Return one answer made of all pods'."""
-        asks = self._asks(inbound, strategy)
+        pods, asked = self._in_body(inbound, strategy)
+        asks = self._asks(pods, asked, strategy)
         pages = strategy.pages
         if pages is None or any(list_values(inbound.query, name) for name in pages.whole):
             heard = await self._asker.ask(asks, strategy.zones)
             return self._answer(inbound, strategy, heard)
         return await self._page(inbound, strategy, pages, asks)
 
-    def _asks(self, inbound: Inbound, strategy: Aggregate) -> list[tuple[Pod, Outbound]]:
+    def _in_body(self, inbound: Inbound, strategy: Aggregate) -> tuple[list[Pod], Inbound]:
+        """Return the pods that a body names, or all, and the request as these are asked."""
+        pods, body = self._asker.pods(), inbound.body
+        for place in strategy.host_places:
+            name = _read(body, place)
+            pod, host = split_host(pods, name) if isinstance(name, str) else (None, "")
+            if pod is not None:
+                pods, body = [pod], set_value(body, place, host)
+        number = _read(body, strategy.number_place) if strategy.number_place else None
+        if isinstance(number, int | str) and str(number).isdecimal():
+            topology = self._asker.topology()
+            at = number_pods(topology.pods).from_top(str(number))
+            pods = [pod for pod in pods if at is None or pod.id == at[0]]
+            # What a pod calls so is another thing: none must find it.
+            body = set_value(body, strategy.number_place, at[1] if at is not None else 0)
+        return pods, replace(inbound, body=body)
+
+    def _asks(
+        self, pods: list[Pod], inbound: Inbound, strategy: Aggregate
+    ) -> list[tuple[Pod, Outbound]]:
         """Return what each pod is asked; a filter may leave some out."""
-        pods = self._asker.pods()
         queries = {pod.id: inbound.query for pod in pods}
         hosts = list_values(inbound.query, strategy.host_filter) if strategy.host_filter else []
         if hosts:
@@ -71,7 +91,7 @@ class Aggregator:
 
     def _answer(self, inbound: Inbound, strategy: Aggregate, heard: Heard) -> Answer:
         refusal = heard.find_refusal()
-        if refusal is not None:
+        if refusal is not None and not (strategy.lenient and heard.good):
             return refusal
         self._check_complete(heard)
         said = [self._numbered(one, strategy) for one in heard.good]
@@ -84,12 +104,15 @@ class Aggregator:
     def _joined(
         self, inbound: Inbound, strategy: Aggregate, said: Sequence[Said], silent: Sequence[Pod]
     ) -> Answer:
+        first = said[0].answer
+        if not first.body:
+            return replace(first, headers=[*first.headers, *missing_header(silent)])
         try:
             body = join(strategy.joint, [Part(one.pod.name, one.answer.body) for one in said])
         except MalformedBody as error:
             raise ServiceUnavailable(f"{error}; an operator must look at the pods") from error
         headers = [JSON, *self._profile.version_headers(inbound.version)]
-        return Answer(200, [*headers, *missing_header(silent)], body)
+        return Answer(first.status, [*headers, *missing_header(silent)], body)
 
     def _check_complete(self, heard: Heard) -> None:
         if heard.missing and (not heard.good or not self._asker.partial):
@@ -123,6 +146,14 @@ class Aggregator:
             root = f"{inbound.top_root}/{target.api}{target.prefix}{target.path}"
             body = set_value(body, pages.links, [{"rel": "next", "href": f"{root}?{link}"}])
         return replace(answer, body=body)
+
+
+def _read(body: bytes, place: str) -> object:
+    """Return what is at a place in a body, None in one that the pods will refuse."""
+    try:
+        return read_value(body, place)
+    except MalformedBody:
+        return None
 
 
 def _with_value(query: str, name: str, value: str) -> str:

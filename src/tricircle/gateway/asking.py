@@ -17,7 +17,7 @@ from tricircle.core.errors import BadInput, MalformedBody, NotFound, ServiceUnav
 from tricircle.core.model import Pod
 from tricircle.core.placing import Topology
 from tricircle.core.pod_numbers import number_pods
-from tricircle.core.query import with_parameter
+from tricircle.core.query import list_values, replace_values, with_parameter
 from tricircle.core.table import Ask, ByNumber, Finder, Match, fill_path
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
@@ -188,17 +188,27 @@ class Finders:
         """Return the answer of the pod that has what the request names."""
         named = self._read_name(inbound, match, strategy)
         if named is None:
+            if strategy.otherwise is not None:
+                return await self.ask(inbound, match, strategy.otherwise)
             return await self._asker.ask_first(Outbound.of(inbound))
-        outbound = _renamed(inbound, match, strategy, named)
-        pods = self._asker.pods() if named.pod is None else [named.pod]
-        if strategy.finder is not None and named.pod is None:
-            found = await self._find(inbound, strategy.finder, named.name, pods)
-            if found is None:
+        outbound, pod = _renamed(inbound, match, strategy, named), named.pod
+        if strategy.finder is not None and pod is None:
+            pod = await self.find(inbound, strategy.finder, named.name)
+            if pod is None:
                 return await self._asker.ask_first(outbound)
-            pods = [found]
+        if pod is None:
+            said = await self._ask_all(outbound, strategy, named.name)
+        else:
+            said = Said(pod, await self._asker.forwarder.send(pod, outbound, strategy.zones))
+        return number_ids(self._asker.topology(), said.pod, said.answer, strategy.numbers)
+
+    async def _ask_all(self, outbound: Outbound, strategy: Ask, name: str) -> Said:
+        """Return the answer of the pod that has what is named, each pod asked for it itself."""
+        pods = self._asker.pods()
         heard = await self._asker.ask([(pod, outbound) for pod in pods], strategy.zones)
-        chosen = choose(heard)
-        return number_ids(self._asker.topology(), chosen.pod, chosen.answer, strategy.numbers)
+        if strategy.several:
+            _check_one(strategy.several, name, [one.pod for one in heard.good])
+        return choose(heard)
 
     async def by_number(self, inbound: Inbound, match: Match, strategy: ByNumber) -> Answer:
         """Return the answer of the pod that a number names."""
@@ -226,41 +236,41 @@ class Finders:
         raise NotFound(strategy.absent.format(id=text))
 
     def _read_name(self, inbound: Inbound, match: Match, strategy: Ask) -> _Named | None:
-        """Return the name in a request; None when a body does not have it."""
-        if strategy.place:
-            try:
-                value = read_value(inbound.body, strategy.place)
-            except MalformedBody:
-                value = None
-            if not isinstance(value, str):
-                return None
-        else:
-            value = unquote(match.params[strategy.param])
+        """Return the name in a request; None when its body or query does not have it."""
+        value = _read_text(inbound, match, strategy)
+        if value is None:
+            return None
         if not strategy.is_host:
             return _Named(value)
-        pod, host = split_host(self._asker.pods(), value)
+        pod, host = self.split_host(value)
         return _Named(host, pod)
 
-    async def _find(
-        self, inbound: Inbound, finder: Finder, name: str, pods: Sequence[Pod]
-    ) -> Pod | None:
+    def split_host(self, name: str) -> tuple[Pod | None, str]:
+        """Return pod and host of ``pod:host``; no pod for a plain name, which any may have."""
+        return split_host(self._asker.pods(), name)
+
+    async def find(self, inbound: Inbound, finder: Finder, name: str) -> Pod | None:
         """Return the pod whose list has a name; None when none of them does.
 
         Raises BadInput when several have it, ServiceUnavailable when none does that answers.
         """
-        query = with_parameter("", finder.filter, name) if finder.filter else ""
-        asking = replace(inbound, method="GET", body=b"")
-        outbound = Outbound(asking, finder.path, query, b"")
-        heard = await self._asker.ask([(pod, outbound) for pod in pods])
-        found = [
-            one.pod for one in heard.good if name in read_values(one.answer.body, finder.place)
-        ]
-        if len(found) > 1:
-            names = ", ".join(pod.name for pod in found)
-            raise BadInput(finder.several.format(name=name, pods=names))
+        heard = await self._hear(inbound, finder, name)
+        found = _pods_with(heard, finder, name)
+        _check_one(finder.several, name, found)
         if not found and heard.silent:
             raise _unknown(name, heard.silent)
         return found[0] if found else None
+
+    async def find_all(self, inbound: Inbound, finder: Finder, name: str) -> Sequence[Pod]:
+        """Return the pods whose lists have a name, of those that answer."""
+        return _pods_with(await self._hear(inbound, finder, name), finder, name)
+
+    async def _hear(self, inbound: Inbound, finder: Finder, name: str) -> Heard:
+        sought = _sought(finder, name)
+        query = with_parameter("", finder.filter, sought) if finder.filter else ""
+        asking = replace(inbound, method="GET", body=b"")
+        outbound = Outbound(asking, finder.path, query, b"")
+        return await self._asker.ask([(pod, outbound) for pod in self._asker.pods()])
 
 
 def choose(heard: Heard) -> Said:
@@ -276,8 +286,37 @@ def choose(heard: Heard) -> Said:
     return next(one for one in heard.said if one.answer is refusal)
 
 
+def _sought(finder: Finder, name: str) -> str:
+    return name.partition(finder.part)[0] if finder.part else name
+
+
+def _pods_with(heard: Heard, finder: Finder, name: str) -> list[Pod]:
+    """Return the pods whose lists have a name."""
+    return [one.pod for one in heard.good if _has(one, finder, _sought(finder, name))]
+
+
 def _has(one: Said, finder: Finder, name: str) -> bool:
-    return name in read_values(one.answer.body, finder.place)
+    names = read_values(one.answer.body, finder.place)
+    return bool(names) if finder.loose else name in names
+
+
+def _check_one(several: str, name: str, pods: Sequence[Pod]) -> None:
+    """Raise BadInput when more than one pod has a name."""
+    if len(pods) > 1:
+        raise BadInput(several.format(name=name, pods=", ".join(pod.name for pod in pods)))
+
+
+def _read_text(inbound: Inbound, match: Match, strategy: Ask) -> str | None:
+    """Return what a request names; None when its body or query does not say it."""
+    if strategy.query:
+        return next(iter(list_values(inbound.query, strategy.query)[-1:]), None) or None
+    if not strategy.place:
+        return unquote(match.params[strategy.param])
+    try:
+        value = read_value(inbound.body, strategy.place)
+    except MalformedBody:
+        return None
+    return value if isinstance(value, str) and value else None
 
 
 def _unknown(name: str, silent: Sequence[Pod]) -> ServiceUnavailable:
@@ -294,6 +333,9 @@ def _renamed(inbound: Inbound, match: Match, strategy: Ask, named: _Named) -> Ou
         return outbound
     if strategy.place:
         return replace(outbound, body=set_value(inbound.body, strategy.place, named.name))
+    if strategy.query:
+        query = replace_values(inbound.query, strategy.query, lambda _: named.name)
+        return replace(outbound, query=query)
     params = {**match.params, strategy.param: quote(named.name, safe="")}
     return replace(outbound, path=fill_path(match.row.path, params))
 

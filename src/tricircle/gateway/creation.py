@@ -26,6 +26,7 @@ from tricircle.core.weighing import Asked, Facts, list_candidates
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import Batch, CreateHook, Creation, Demand
+from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.gateway.scales import Scales
@@ -76,6 +77,7 @@ class Creator:
     hooks: Mapping[str, CreateHook]
     timeout_s: float
     scales: Scales
+    hosts: NamedHosts
 
     async def create(self, inbound: Inbound, strategy: Create) -> Answer:
         """Return the answer of the pod that took the request.
@@ -86,8 +88,9 @@ class Creator:
         check_object(inbound.body)
         zone = self._asked_zone(inbound, strategy)
         must = await self.same_pod.demanded(inbound.body, strategy.refs, inbound.caller)
+        inbound, of_hosts = await self.hosts.demanded(inbound, strategy.hosts)
         demand = await self._demand(inbound, strategy)
-        must = self._agreed(must, demand.must)
+        must = self._agreed(self._agreed(must, of_hosts), demand.must)
         self._check_zone(inbound, strategy, zone)
         candidates = await self._candidates(inbound, zone, must, demand.prefers)
         batch = await self._begin(inbound, strategy, demand)

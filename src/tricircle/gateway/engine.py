@@ -38,6 +38,7 @@ from tricircle.gateway.faults import fault
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import ByIdHook, Call
 from tricircle.gateway.merging import Merger
+from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.request import Inbound
 from tricircle.usecases.locate import Locator, Place
@@ -61,6 +62,7 @@ class Parts:
     replicator: Replicator
     aggregator: Aggregator
     finders: Finders
+    hosts: NamedHosts
     topology: Callable[[], Topology]
     hooks: Mapping[str, ByIdHook]
     local_answers: Mapping[str, LocalAnswer]
@@ -171,7 +173,10 @@ class Engine:
         pod = self._pod_of(place)
         if strategy.refs and inbound.body and inbound.caller.may_use(place.project_id):
             await self._parts.same_pod.check(inbound.body, strategy.refs, inbound.caller, pod)
-        return Call(inbound, match, top_id, place, pod, Outbound.of(inbound))
+        asked = inbound
+        if strategy.hosts and inbound.body and inbound.caller.may_use(place.project_id):
+            asked = await self._parts.hosts.check(inbound, strategy.hosts, pod)
+        return Call(inbound, match, top_id, place, pod, Outbound.of(asked))
 
     def _pod_of(self, place: Place) -> Pod:
         pod = self._parts.topology().find_pod(place.pod_id)

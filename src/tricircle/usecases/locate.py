@@ -120,7 +120,7 @@ class Locator:
         seen = await self._ask_pod(pod, self._lookups[kind], top_id, caller)
         if seen is None:
             raise self._not_found(kind, top_id)
-        if seen.project_id != place.project_id:
+        if seen.project_id and seen.project_id != place.project_id:
             await self.hand_over(kind, top_id, seen)
         return seen
 
@@ -171,7 +171,8 @@ class Locator:
         unknown = [name for name, outcome in outcomes.items() if isinstance(outcome, Failed)]
         for outcome in outcomes.values():
             if isinstance(outcome, Done) and outcome.value is not None:
-                await self.keep(kind, top_id, outcome.value)
+                if outcome.value.project_id:
+                    await self.keep(kind, top_id, outcome.value)
                 return outcome.value
         if unknown:
             raise ServiceUnavailable(
@@ -204,7 +205,10 @@ class Locator:
         return Place(pod.id, BottomId(top_id), owner)
 
     async def _read_owner(self, lookup: Lookup, body: bytes, caller: Caller) -> ProjectId:
-        """Return whose a resource is; the caller's, where its pod does not tell."""
+        """Return whose a resource is; '' when nobody tells.
+
+        Where its pod shows it to nobody, a caller who sees only what is their own does tell.
+        """
         project = read_value(body, lookup.project) if lookup.project else None
         if isinstance(project, str):
             return ProjectId(project)
@@ -213,7 +217,8 @@ class Locator:
             holder_id = read_value(body, place)
             if isinstance(holder_id, str):
                 return (await self.locate(kind, holder_id, caller)).project_id
-        return caller.project_id or ProjectId("")
+        is_anyones = not lookup.project and "admin" in caller.roles
+        return ProjectId("") if is_anyones else caller.project_id or ProjectId("")
 
     def _remember_absent(self, kind: Kind, top_id: str, asker: str) -> None:
         self._absent.setdefault((kind, top_id), {})[asker] = self._clock.now_s() + self._absent_s

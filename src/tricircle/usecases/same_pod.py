@@ -54,7 +54,10 @@ class SamePod:
         """Return where all is that ``refs`` name; what is no id is the pod's to refuse."""
         found = []
         for ref in refs:
-            for top_id in filter(is_id, read_texts(body, ref.place, ref.beside)):
+            texts = read_texts(body, ref.place, ref.beside)
+            if ref.separator:
+                texts = [part for text in texts for part in text.split(ref.separator)]
+            for top_id in filter(is_id, texts):
                 pod_id = await self._find_pod(ref, top_id, caller)
                 if pod_id is not None:
                     found.append((ref, top_id, pod_id))

@@ -25,6 +25,7 @@ from tricircle.gateway.engine import ComposedAnswer, Engine, LocalAnswer, Parts
 from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.hooks import ByIdHook, CreateHook
 from tricircle.gateway.merging import Merger, PageHook
+from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.scales import NeedsOf, Scales
@@ -157,6 +158,8 @@ def _make_app(
         timeout_s=gateway.list_timeout_s,
         partial=gateway.partial_lists,
     )
+    finders = Finders(base.asker)
+    hosts = NamedHosts(finders)
     creator = Creator(
         forwarder,
         locator,
@@ -167,6 +170,7 @@ def _make_app(
         rules.create,
         gateway.create_timeout_s,
         Scales(base.stores.nodes, base.stores.bindings, base.clock, rules.needs),
+        hosts,
     )
     merger = Merger(forwarder, locator, world, base.topology, base.profile, rules.pages)
     parts = Parts(
@@ -177,7 +181,8 @@ def _make_app(
         merger,
         _make_replicator(base, forwarder),
         Aggregator(base.asker, base.profile),
-        Finders(base.asker),
+        finders,
+        hosts,
         base.topology,
         rules.by_id,
         rules.local,
