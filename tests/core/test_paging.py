@@ -66,6 +66,10 @@ def test_the_next_query_goes_on_after_the_page() -> None:
     assert next_query(VOLUMES, query, "y", None) == "name=a&limit=5&marker=y"
 
 
+def test_the_next_query_may_stand_in_a_link() -> None:
+    assert next_query(SERVERS, "name=[a]", "y", None) == "name=%5Ba%5D&marker=y"
+
+
 def fingerprint(query: str, listing: Listing = SERVERS, project: str = "p") -> str:
     return hash_list(listing, query, listing.sort_plan(query, None), ProjectId(project))
 

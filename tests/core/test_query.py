@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tricircle.core.query import (
+    escape_query,
     list_parameters,
     list_values,
     replace_values,
@@ -57,3 +58,18 @@ def test_values_are_replaced_in_their_place() -> None:
     query = "a=1&availability_zone=az%201&b=%5E"
     changed = replace_values(query, "availability_zone", lambda zone: zone + "/&")
     assert changed == "a=1&availability_zone=az%201%2F%26&b=%5E"
+
+
+@pytest.mark.parametrize(
+    ("query", "escaped"),
+    [
+        ("name=^api-[ew]&limit=1", "name=%5Eapi-%5Bew%5D&limit=1"),
+        ("name=%5Eapi-%5bew%5D&a:b=c,d/e?f@g+h", "name=%5Eapi-%5bew%5D&a:b=c,d/e?f@g+h"),
+        ("name=100%&x=%2", "name=100%25&x=%252"),
+        ("name=\xc3\xa9", "name=%C3%A9"),
+        ('name={"a"|b\\c}', "name=%7B%22a%22%7Cb%5Cc%7D"),
+    ],
+)
+def test_what_no_uri_may_hold_is_escaped_and_nothing_else(query: str, escaped: str) -> None:
+    assert escape_query(query) == escaped
+    assert escape_query(escaped) == escaped

@@ -11,7 +11,13 @@ from tricircle.core.cursor import CURSOR_PARAMETER
 from tricircle.core.errors import BadInput
 from tricircle.core.merge import Listing
 from tricircle.core.model import ProjectId
-from tricircle.core.query import list_parameters, list_values, with_parameter, without_parameters
+from tricircle.core.query import (
+    escape_query,
+    list_parameters,
+    list_values,
+    with_parameter,
+    without_parameters,
+)
 from tricircle.core.sorting import Dialect, SortPlan
 
 _DB_MAX_INT = 0x7FFFFFFF
@@ -142,7 +148,8 @@ def next_query(listing: Listing, query: str, last_id: str, cursor: str | None) -
     Cinder leaves ``offset`` in it and so skips rows on every page; here it is used up.
     """
     names = {"marker", CURSOR_PARAMETER, *(paging_parameters(listing) & {"offset"})}
-    query = with_parameter(without_parameters(query, names), "marker", last_id)
+    query = escape_query(without_parameters(query, names))
+    query = with_parameter(query, "marker", last_id)
     return query if cursor is None else with_parameter(query, CURSOR_PARAMETER, cursor)
 
 

@@ -13,6 +13,9 @@ from collections.abc import Callable, Collection
 from urllib.parse import quote, unquote_plus
 
 _SEPARATOR = re.compile(r"[&;]")
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_IN_A_URI = "%!$&'()*+,;=:@/?"
+"""What a query may hold as it is beside letters, digits and ``-._~`` (RFC 3986, section 3.4)."""
 
 
 def list_parameters(query: str) -> list[tuple[str, str]]:
@@ -34,6 +37,15 @@ def with_parameter(query: str, name: str, value: str) -> str:
     """Return ``query`` with a parameter added at its end."""
     part = f"{quote(name, safe='')}={quote(value, safe='')}"
     return f"{query}&{part}" if query else part
+
+
+def escape_query(query: str) -> str:
+    """Return ``query``, bytes as Latin-1, as it may stand in a URI; what may already is kept.
+
+    Clients send brackets and the like as they are and servers take them, but a link with them
+    is not a URI, and both services escape them in theirs.
+    """
+    return quote(_LONE_PERCENT.sub("%25", query), safe=_IN_A_URI, encoding="latin-1")
 
 
 def replace_values(query: str, name: str, change: Callable[[str], str]) -> str:

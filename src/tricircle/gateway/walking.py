@@ -20,7 +20,7 @@ from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import Pod, PodId
 from tricircle.core.paging import read_plain_limit
 from tricircle.core.pod_numbers import number_pods
-from tricircle.core.query import list_values, with_parameter, without_parameters
+from tricircle.core.query import escape_query, list_values, with_parameter, without_parameters
 from tricircle.core.table import Aggregate, Pages
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.asking import Asker, Heard, Said
@@ -101,7 +101,7 @@ class Walk:
         if self._strategy.numbers and marker.isdigit():
             numbers = number_pods(self._asker.topology().pods)
             marker = str(numbers.to_top(last.pod.id, int(marker)))
-        query = without_parameters(self._query, ("marker", CURSOR_PARAMETER))
+        query = escape_query(without_parameters(self._query, ("marker", CURSOR_PARAMETER)))
         query = with_parameter(query, "marker", marker)
         return with_parameter(query, CURSOR_PARAMETER, last.pod.id)
 
