@@ -14,7 +14,7 @@ from tricircle.core.merge import Listing
 from tricircle.core.model import Kind
 from tricircle.core.sorting import Compare, Dialect, SortField, SortTerm
 
-_EVERYTHING = 1_000_000
+EVERYTHING = 1_000_000
 """How many rows a list may have of which Cinder gives no pages."""
 
 _VOLUME_SORT_FIELDS: Mapping[str, SortField] = {
@@ -195,7 +195,7 @@ MESSAGES = Listing(
 )
 """GET /messages from microversion 3.5 on, where it has pages."""
 
-ALL_MESSAGES = replace(MESSAGES, whole=True, max_limit=_EVERYTHING)
+ALL_MESSAGES = replace(MESSAGES, whole=True, max_limit=EVERYTHING)
 """GET /messages before: filters, order and limits mean nothing."""
 
 _TRANSFER_SORT_FIELDS: Mapping[str, SortField] = {
@@ -241,5 +241,5 @@ def all_transfers(listing: Listing, path: str, detail_path: str) -> Listing:
         detail_path=detail_path,
         order=order,
         whole=True,
-        max_limit=_EVERYTHING,
+        max_limit=EVERYTHING,
     )
