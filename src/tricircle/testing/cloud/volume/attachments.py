@@ -3,15 +3,29 @@
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
-from tricircle.testing.cloud.schemas import object_of
+from tricircle.testing.cloud.schemas import Schema, object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume.guards import body_of, get_volume, is_true, read, require
+from tricircle.testing.cloud.volume.guards import body_of, get_volume, read, require
+from tricircle.testing.cloud.volume.lists import (
+    is_asked,
+    keep_allowed,
+    parse_limit,
+    parse_offset,
+    parse_order,
+    sort_items,
+)
 from tricircle.testing.cloud.volume.records import Volume, VolumeAttachment
 
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
 
 _GONE = "The resource could not be found."
+_ABSENT = "Volume attachment could not be found with filter: attachment_id = {id}."
+_FILTERS = ("volume_id", "status", "instance_id", "attach_status")
+_SORT_KEYS = (
+    "id", "created_at", "volume_id", "instance_uuid", "attach_status", "attach_time",
+    "detach_time", "mountpoint",
+)  # fmt: skip
 
 
 def _summary(attachment: VolumeAttachment) -> Document:
@@ -45,57 +59,62 @@ def _get(cinder: "Cinder", request: Request) -> VolumeAttachment:
     if found is None or cinder.find_visible(request.caller, found.volume_id) is None:
         refuse(
             404,
-            f"Volume attachment could not be found with filter: attachment_id = {attachment_id}.",
+            _ABSENT.format(id=attachment_id),
         )
     return found
 
 
-def _visible(cinder: "Cinder", request: Request) -> list[VolumeAttachment]:
+def _page(cinder: "Cinder", request: Request) -> list[VolumeAttachment]:
+    """Return a page; Cinder gives no link to the next one."""
     _require_minor(request, 27)
-    caller = request.caller
-    everyone = caller.is_admin and is_true(request.find("all_tenants"))
-    found = []
-    for item in cinder.attachments.values():
-        volume = cinder.volumes.get(item.volume_id)
-        if volume is not None and (everyone or volume.project_id == caller.project_id):
-            found.append(item)
-    for key, field in (
-        ("volume_id", "volume_id"),
-        ("instance_id", "instance_uuid"),
-        ("status", "status"),
-    ):
-        wanted = request.find(key)
-        if wanted is not None:
-            found = [item for item in found if getattr(item, field) == wanted]
-    return found
+    order, caller = parse_order(request, _SORT_KEYS), request.caller
+    filters = keep_allowed(request, _FILTERS)
+    if "instance_id" in filters:
+        filters["instance_uuid"] = filters.pop("instance_id")
+    # A filter that Cinder allows and no column has, so nothing passes it.
+    found = [] if "status" in filters else list(cinder.attachments.values())
+    everyone = caller.is_admin and request.find("all_tenants") is not None
+    shown = [
+        item
+        for item in found
+        if (everyone or cinder.volumes[item.volume_id].project_id == caller.project_id)
+        and is_asked(item, filters)
+    ]
+    ordered = sort_items(shown, order)
+    places = {item.id: place for place, item in enumerate(ordered)}
+    marker = request.find("marker")
+    if marker is not None and marker not in places:
+        refuse(404, _ABSENT.format(id=marker))
+    start = (places[marker] + 1 if marker is not None else 0) + parse_offset(request)
+    return ordered[start : start + parse_limit(request, cinder.max_limit)]
 
 
 def _index(cinder: "Cinder", request: Request) -> Answer:
-    return answer_json({"attachments": [_summary(item) for item in _visible(cinder, request)]})
+    return answer_json({"attachments": [_summary(item) for item in _page(cinder, request)]})
 
 
 def _index_detail(cinder: "Cinder", request: Request) -> Answer:
-    return answer_json({"attachments": [_detail(item) for item in _visible(cinder, request)]})
+    return answer_json({"attachments": [_detail(item) for item in _page(cinder, request)]})
+
+
+def _create_schema(minor: int) -> Schema:
+    properties: Document = {
+        "instance_uuid": {"type": "string", "format": "uuid"},
+        "connector": {"type": ["object", "null"]},
+        "volume_uuid": {"type": "string", "format": "uuid"},
+    }
+    if minor >= 54:
+        properties["mode"] = {"type": "string", "enum": ["rw", "ro"]}
+    inner = dict(object_of(properties, ("volume_uuid",)))
+    return object_of({"attachment": inner}, ("attachment",))
 
 
 def _create(cinder: "Cinder", request: Request) -> Answer:
     _require_minor(request, 27)
-    properties: Document = {
-        "instance_uuid": {"type": ["string", "null"]},
-        "connector": {"type": ["object", "null"]},
-        "volume_uuid": {"type": "string", "format": "uuid"},
-        "mode": {"type": "string"},
-    }
-    inner = dict(object_of(properties, ("volume_uuid",)))
-    given = read(request, object_of({"attachment": inner}, ("attachment",)))["attachment"]
+    given = read(request, _create_schema(request.microversion))["attachment"]
     volume = get_volume(cinder, request.caller, given["volume_uuid"])
     require(request.caller, "write", "volume:attachment_create")
-    if volume.status not in ("available", "reserved", "downloading") and not volume.multiattach:
-        refuse(
-            400,
-            f"Invalid volume: Volume {volume.id} status must be available or downloading "
-            f"to reserve, but the current status is {volume.status}.",
-        )
+    _require_free(volume, given.get("instance_uuid"))
     made = VolumeAttachment(
         cinder.ids(),
         volume.id,
@@ -105,6 +124,7 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
         None,
         _mode(volume, given),
     )
+    made.created_at = cinder.clock()
     if given.get("connector"):
         _connect(made, given["connector"])
     cinder.attachments[made.id] = made
@@ -112,6 +132,26 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
     volume.status = "attaching" if given.get("connector") else "reserved"
     cinder.touch(volume)
     return answer_json({"attachment": _detail(made)})
+
+
+def _require_free(volume: Volume, server_id: str | None) -> None:
+    """Raise Refused unless a volume can be reserved for a server."""
+    if "error" in volume.status:
+        refuse(
+            400,
+            "Invalid volume: Volume attachments can not be created if the volume is in an error "
+            f"state. The Volume {volume.id} currently has a status of: {volume.status} ",
+        )
+    usable = ["available", *(["in-use"] if volume.multiattach else []), "downloading"]
+    held = server_id in [item.instance_uuid for item in volume.attachments]
+    if volume.status in usable or (server_id and held):
+        return
+    words = f"{', '.join(usable[:-1])} or {usable[-1]}"
+    refuse(
+        400,
+        f"Invalid volume: Volume {volume.id} status must be {words} to reserve, but the current "
+        f"status is {volume.status}.",
+    )
 
 
 def _mode(volume: Volume, given: Document) -> str:
@@ -147,7 +187,8 @@ def _show(cinder: "Cinder", request: Request) -> Answer:
 
 def _update(cinder: "Cinder", request: Request) -> Answer:
     attachment = _get(cinder, request)
-    inner = dict(object_of({"connector": {"type": "object"}}, ("connector",)))
+    connector: Document = {"type": "object", "minProperties": 1}
+    inner = dict(object_of({"connector": connector}, ("connector",)))
     given = read(request, object_of({"attachment": inner}, ("attachment",)))["attachment"]
     require(request.caller, "write", "volume:attachment_update")
     _connect(attachment, given["connector"])
@@ -160,15 +201,24 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
 def _delete(cinder: "Cinder", request: Request) -> Answer:
     attachment = _get(cinder, request)
     require(request.caller, "write", "volume:attachment_delete")
-    if attachment.status == "attached" and not request.caller.is_service:
-        # CVE-2023-2088: only Nova may take a volume away under a running server.
-        refuse(
-            409,
-            "ConflictNovaUsingAttachment: Detach volume from instance "
-            f"{attachment.instance_uuid} using the Compute API",
-        )
+    require_may_detach(cinder, request, attachment)
     cinder.detach_from_server(attachment.volume_id, attachment.id, False)
-    return answer_json({"attachments": []})
+    left = cinder.volumes[attachment.volume_id].attachments
+    return answer_json({"attachments": [_summary(item) for item in left]})
+
+
+def require_may_detach(cinder: "Cinder", request: Request, attachment: VolumeAttachment) -> None:
+    """Raise Refused for whoever takes a volume from a running server behind Nova's back.
+
+    CVE-2023-2088: only Nova may, and shows it by the token of a service.
+    """
+    if not attachment.is_in_server or cinder.is_from_service(request):
+        return
+    refuse(
+        409,
+        "ConflictNovaUsingAttachment: Detach volume from instance "
+        f"{attachment.instance_uuid} using the Compute API",
+    )
 
 
 def _act(cinder: "Cinder", request: Request) -> Answer:

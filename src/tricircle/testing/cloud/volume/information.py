@@ -35,7 +35,10 @@ def _list_zones(cinder: "Cinder", request: Request) -> Answer:
 def _used(cinder: "Cinder", project_id: str) -> dict[str, int]:
     volumes = [item for item in cinder.volumes.values() if item.project_id == project_id]
     snapshots = [item for item in cinder.snapshots.values() if item.project_id == project_id]
+    backups = [item for item in cinder.backups.values() if item.project_id == project_id]
     return {
+        "backups": len(backups),
+        "backup_gigabytes": sum(item.size for item in backups),
         "volumes": len(volumes),
         "snapshots": len(snapshots),
         "gigabytes": sum(item.size for item in volumes)
@@ -54,8 +57,8 @@ def _limits(cinder: "Cinder", request: Request) -> Answer:
         "totalVolumesUsed": used["volumes"],
         "totalGigabytesUsed": used["gigabytes"],
         "totalSnapshotsUsed": used["snapshots"],
-        "totalBackupsUsed": 0,
-        "totalBackupGigabytesUsed": 0,
+        "totalBackupsUsed": used["backups"],
+        "totalBackupGigabytesUsed": used["backup_gigabytes"],
     }
     return answer_json({"limits": {"rate": [], "absolute": absolute}})
 
@@ -106,7 +109,11 @@ def _list_extensions(cinder: "Cinder", request: Request) -> Answer:
 def _list_services(cinder: "Cinder", request: Request) -> Answer:
     now = cinder.clock().strftime("%Y-%m-%dT%H:%M:%S.%f")
     host = cinder.host.partition("@")[0]
-    rows = (("cinder-scheduler", host), ("cinder-volume", cinder.host.partition("#")[0]))
+    rows = (
+        ("cinder-backup", host),
+        ("cinder-scheduler", host),
+        ("cinder-volume", cinder.host.partition("#")[0]),
+    )
     services = []
     for binary, name in rows:
         view: Document = {
@@ -206,7 +213,21 @@ _RESOURCE_FILTERS = {
         "updated_at",
         "consumes_quota",
     ],
-    "snapshot": ["name", "status", "volume_id", "metadata"],
+    "snapshot": [
+        "name",
+        "status",
+        "volume_id",
+        "metadata",
+        "availability_zone",
+        "consumes_quota",
+    ],
+    "backup": ["name", "status", "volume_id"],
+    "group": ["name"],
+    "group_snapshot": ["name", "status", "group_id"],
+    "attachment": ["volume_id", "status", "instance_id", "attach_status"],
+    "message": ["resource_uuid", "resource_type", "event_id", "request_id", "message_level"],
+    "pool": ["name", "volume_type"],
+    "volume_type": ["is_public", "extra_specs"],
 }
 
 
@@ -239,14 +260,9 @@ ROUTES = (
         "scheduler_extension:scheduler_stats:get_pools",
         _list_pools,
     ),
-    ("GET", "/backups", "read", "backup:get_all", _empty_list("backups", 0)),
-    ("GET", "/backups/detail", "read", "backup:get_all", _empty_list("backups", 0)),
     ("GET", "/groups", "read", "group:get_all", _empty_list("groups", 13)),
     ("GET", "/groups/detail", "read", "group:get_all", _empty_list("groups", 13)),
     ("GET", "/group_types", "read", "group:group_types:get_all", _empty_list("group_types", 11)),
-    ("GET", "/messages", "read", "message:get_all", _empty_list("messages", 3)),
-    ("GET", "/volume-transfers", "read", "volume:get_all_transfers", _empty_list("transfers", 0)),
-    ("GET", "/os-volume-transfer", "read", "volume:get_all_transfers", _empty_list("transfers", 0)),
     (
         "GET",
         "/qos-specs",

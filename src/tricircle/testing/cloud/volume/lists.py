@@ -1,11 +1,12 @@
 """Lists of Cinder: sorting, paging and links, as its database and views do them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from tricircle.testing.cloud.http import Document, Json, Request, refuse
+from tricircle.testing.cloud.volume.guards import is_true
 
 
 class Listed(Protocol):
@@ -15,6 +16,17 @@ class Listed(Protocol):
 
 
 Item = TypeVar("Item", bound=Listed)
+_ABSENT = object()
+NOT_FILTERS = (
+    "limit",
+    "marker",
+    "offset",
+    "sort",
+    "sort_key",
+    "sort_dir",
+    "all_tenants",
+    "with_count",
+)
 Order = tuple[tuple[str, bool], ...]
 
 
@@ -68,6 +80,42 @@ def parse_order(request: Request, valid: Iterable[str]) -> Order:
     return tuple((key, way == "asc") for key, way in zip(keys, ways, strict=True))
 
 
+def keep_allowed(request: Request, allowed: Iterable[str]) -> dict[str, str]:
+    """Return the filters of a list; raises Refused for one that members may not use."""
+    filters = {key: value for key, value in request.pairs if key not in NOT_FILTERS}
+    if request.caller.is_admin:
+        return filters
+    unknown = [key for key in filters if key.removesuffix("~") not in allowed]
+    if unknown and request.microversion >= 31:
+        refuse(400, f"Invalid filters {','.join(unknown)} are found in query options.")
+    return {key: value for key, value in filters.items() if key not in unknown}
+
+
+def is_asked(item: Listed, filters: Mapping[str, str]) -> bool:
+    """Tell whether an item has what each filter wants; none has what no column knows."""
+    return all(_has(item, key, value) for key, value in filters.items())
+
+
+def _has(item: Listed, key: str, value: str) -> bool:
+    if key.endswith("~"):
+        found = getattr(item, {"name~": "display_name"}.get(key, key[:-1]), None)
+        return value.lower() in str(found or "").lower()
+    found = getattr(item, {"name": "display_name"}.get(key, key), _ABSENT)
+    if found is _ABSENT:
+        return False
+    if isinstance(found, dict):
+        return all(found.get(name) == text for name, text in _pairs(value))
+    if isinstance(found, bool):
+        return found == is_true(value)
+    return str(found if found is not None else "").lower() == value.lower()
+
+
+def _pairs(value: str) -> list[tuple[str, str]]:
+    """Return names and values of a dictionary as a query has it: `{'one': '1'}`."""
+    pairs = [part.partition(":") for part in value.strip("{}").split(",") if part]
+    return [(key.strip(" '\"u"), text.strip(" '\"")) for key, _, text in pairs]
+
+
 def sort_items(items: Iterable[Item], order: Order) -> list[Item]:
     """Return items in order; what is not set comes first when ascending."""
     ordered = list(items)
@@ -105,15 +153,24 @@ def next_link(request: Request, collection: str, last_id: str) -> list[Document]
     return [{"rel": "next", "href": url}]
 
 
+def is_counted(request: Request) -> bool:
+    """Tell whether a list is to say how many there are (3.45)."""
+    return request.microversion >= 45 and is_true(request.find("with_count"))
+
+
 def slice_of(
     request: Request, items: list[Item], collection: str, label: str, maximum: int
 ) -> tuple[list[Item], list[Document]]:
-    """Return the page of a list that is filtered and sorted already, and its links."""
+    """Return the page of a list that is filtered and sorted already, and its links.
+
+    With `with_count` there is a link as long as there are more in all than in a page.
+    """
     positions = {item.id: place for place, item in enumerate(items)}
     limit = parse_limit(request, maximum)
     start = find_start(request, items, positions, label) + parse_offset(request)
     page = items[start : start + limit]
+    counted = len(items) if is_counted(request) else 0
     links = []
-    if page and limit <= len(page):
+    if page and limit <= (counted or len(page)):
         links = next_link(request, collection, page[-1].id)
     return page, links

@@ -23,9 +23,12 @@ from tricircle.testing.cloud.http import (
 from tricircle.testing.cloud.service import Service, World, unauthorized
 from tricircle.testing.cloud.volume import (
     attachments,
+    backups,
     information,
+    messages,
     records,
     snapshots,
+    transfers,
     types,
     volumes,
 )
@@ -49,6 +52,7 @@ _FAULTS = {
     503: "serviceUnavailable",
 }
 _NO_VERSION = -1
+_MESSAGE_LIFE = timedelta(days=30)
 CallHandler = Callable[["Volume", Request], Answer]
 
 
@@ -71,6 +75,9 @@ class Volume(Service):
         self.snapshots: dict[str, records.Snapshot] = {}
         self.types: dict[str, records.VolumeType] = {}
         self.attachments: dict[str, records.VolumeAttachment] = {}
+        self.backups: dict[str, records.Backup] = {}
+        self.transfers: dict[str, records.Transfer] = {}
+        self.messages: dict[str, records.Message] = {}
         self.group_types: dict[str, records.GroupType] = {}
         self.index = volumes.VolumeIndex(self)
         self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
@@ -122,6 +129,44 @@ class Volume(Service):
         self.index.forget()
         return made
 
+    def tell_of_no_backend(self, volume: records.Volume, request_id: str) -> None:
+        """Tell the owner of a volume that the scheduler found no place for it."""
+        now = self.clock()
+        made = records.Message(
+            self.ids(),
+            volume.project_id,
+            "VOLUME_VOLUME_001_003",
+            "schedule allocate volume:Could not find any available weighted backend.",
+            now,
+            now + _MESSAGE_LIFE,
+            request_id,
+            "VOLUME",
+            volume.id,
+        )
+        self.messages[made.id] = made
+
+    def get_image(self, image_id: str) -> Document:
+        """Return an image of Glance; raises Refused when there is no such image."""
+        image = self.images.items.get(image_id) if self.images else None
+        if image is None:
+            refuse(400, "Invalid image identifier or unable to access requested image.")
+        return image
+
+    def copy_image(self, volume: records.Volume, image_id: str) -> None:
+        """Put an image on a volume; raises Refused when there is no such image."""
+        image = self.get_image(image_id)
+        volume.bootable = True
+        volume.image_metadata = {
+            "image_id": image_id,
+            "image_name": image["name"],
+            "disk_format": image["disk_format"],
+            "container_format": image["container_format"],
+            "min_disk": str(image["min_disk"]),
+            "min_ram": str(image["min_ram"]),
+            "size": str(image["size"]),
+            "checksum": image["checksum"],
+        }
+
     # For Nova.
 
     def find_visible(self, caller: Caller, volume_id: str) -> records.Volume | None:
@@ -161,6 +206,7 @@ class Volume(Service):
         made = records.VolumeAttachment(
             self.ids(), volume_id, server_id, "attached", device, host, "rw", self.clock()
         )
+        made.created_at, made.is_in_server = self.clock(), True
         made.connector = attachments.connection_of(made)
         self.attachments[made.id] = made
         volume.attachments.append(made)
@@ -179,6 +225,12 @@ class Volume(Service):
         if delete and not volume.attachments:
             del self.volumes[volume_id]
         self.touch(volume)
+
+    def is_from_service(self, request: Request) -> bool:
+        """Tell whether a service vouches for a request with a token of its own."""
+        token = request.headers.get("x-service-token")
+        service = self.tokens.find_caller(token) if token else None
+        return service is not None and service.is_service
 
     def touch(self, volume: records.Volume) -> None:
         """Note that a volume changed."""
@@ -284,6 +336,9 @@ class Volume(Service):
             *snapshots.ROUTES,
             *types.ROUTES,
             *attachments.ROUTES,
+            *backups.ROUTES,
+            *transfers.ROUTES,
+            *messages.ROUTES,
             *information.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))

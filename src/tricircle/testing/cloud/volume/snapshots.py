@@ -6,7 +6,14 @@ from tricircle.testing.cloud.http import Answer, Document, Request, answer_json,
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, read, require
-from tricircle.testing.cloud.volume.lists import parse_order, slice_of, sort_items
+from tricircle.testing.cloud.volume.lists import (
+    is_asked,
+    is_counted,
+    keep_allowed,
+    parse_order,
+    slice_of,
+    sort_items,
+)
 from tricircle.testing.cloud.volume.metadata import Metadata
 from tricircle.testing.cloud.volume.records import Snapshot
 
@@ -17,7 +24,7 @@ _SORT_KEYS = (
     "id", "created_at", "updated_at", "display_name", "display_description", "status",
     "volume_id", "volume_size", "project_id", "user_id",
 )  # fmt: skip
-_FILTERS = {"name": "display_name", "status": "status", "volume_id": "volume_id", "id": "id"}
+_FILTERS = ("name", "status", "volume_id", "metadata", "availability_zone", "consumes_quota")
 _TEXT: Document = {"type": ["string", "null"], "maxLength": 255}
 
 
@@ -62,19 +69,16 @@ def _detail(snapshot: Snapshot, request: Request) -> Document:
 def _page(cinder: "Cinder", request: Request, collection: str) -> tuple[list[Snapshot], Document]:
     caller = request.caller
     everyone = caller.is_admin and is_true(request.find("all_tenants"))
+    filters = keep_allowed(request, _FILTERS)
     found = [
         item
         for item in cinder.snapshots.values()
-        if everyone or item.project_id == caller.project_id
+        if (everyone or item.project_id == caller.project_id) and is_asked(item, filters)
     ]
-    for key, field in _FILTERS.items():
-        wanted = request.find(key)
-        if wanted is not None:
-            found = [item for item in found if str(getattr(item, field)) == wanted]
     found = sort_items(found, parse_order(request, _SORT_KEYS))
     page, links = slice_of(request, found, collection, "Snapshot", cinder.max_limit)
     more: Document = {"snapshots_links": links} if links else {}
-    if request.microversion >= 45 and is_true(request.find("with_count")):
+    if is_counted(request):
         more["count"] = len(found)
     return page, more
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import body_message, find_error, object_of
+from tricircle.testing.cloud.volume import attachments
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, require
 from tricircle.testing.cloud.volume.records import Volume
 
@@ -135,7 +136,9 @@ def _roll_detaching(cinder: "Cinder", request: Request, volume: Volume, given: J
 
 def _attach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     server_id = given.get("instance_uuid") or ""
-    cinder.attach_to_server(volume.id, server_id, given["mountpoint"], given.get("host_name"))
+    host = given.get("host_name")
+    made = cinder.attach_to_server(volume.id, server_id, given["mountpoint"], host)
+    cinder.attachments[made].is_in_server = False
     return empty(202)
 
 
@@ -151,6 +154,7 @@ def _detach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
     if wanted is not None and not chosen:
         refuse(404, f"Volume attachment could not be found with filter: attachment_id = {wanted}.")
     for item in chosen:
+        attachments.require_may_detach(cinder, request, item)
         cinder.detach_from_server(volume.id, item.id, False)
     if not chosen:
         _set_status(cinder, volume, "available")
@@ -268,6 +272,26 @@ def _unset_image(cinder: "Cinder", request: Request, volume: Volume, given: Json
     return empty(200)
 
 
+def _force_detach(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
+    return _detach(cinder, request, volume, given)
+
+
+def _reimage(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
+    usable = ["available", "error"]
+    if is_true(given.get("reimage_reserved")):
+        usable.append("reserved")
+    if volume.status not in usable:
+        words = f"{', '.join(usable[:-1])} or {usable[-1]}"
+        refuse(
+            400,
+            f"Invalid volume: Volume {volume.id} status must be {words}, but current status is "
+            f"{volume.status}.",
+        )
+    cinder.copy_image(volume, given["image_id"])
+    cinder.touch(volume)
+    return empty(202)
+
+
 def _revert(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     snapshots = [item for item in cinder.snapshots.values() if item.volume_id == volume.id]
     if not snapshots:
@@ -323,6 +347,19 @@ ACTIONS: dict[str, Action] = {
     "os-show_image_metadata": Action(f"{_IMAGE_RULE}:show", _show_image, need="read"),
     "os-unset_image_metadata": Action(
         f"{_IMAGE_RULE}:remove", _unset_image, {"key": {"type": "string"}}, ("key",)
+    ),
+    "os-force_detach": Action(
+        f"{_ADMIN_RULE}:force_detach",
+        _force_detach,
+        {"connector": {"type": ["object", "null"]}, "attachment_id": {"type": ["string", "null"]}},
+        need="admin",
+    ),
+    "os-reimage": Action(
+        f"{_RULE}:reimage",
+        _reimage,
+        {"image_id": {"type": "string", "format": "uuid"}},
+        ("image_id",),
+        since=68,
     ),
     "revert": Action("volume:revert_to_snapshot", _revert, {}, since=40),
 }

@@ -1,5 +1,6 @@
 """GET, POST, PUT, DELETE of volumes, their metadata and their summary."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ from tricircle.testing.cloud.volume.guards import get_volume, is_true, read, req
 from tricircle.testing.cloud.volume.lists import (
     Order,
     find_start,
+    is_asked,
+    is_counted,
+    keep_allowed,
     next_link,
     parse_limit,
     parse_offset,
@@ -50,16 +54,6 @@ _FILTERS = (
     "updated_at",
     "consumes_quota",
 )
-_NOT_FILTERS = (
-    "limit",
-    "marker",
-    "offset",
-    "sort",
-    "sort_key",
-    "sort_dir",
-    "all_tenants",
-    "with_count",
-)
 _TEXT: Document = {"type": ["string", "null"]}
 _MULTIATTACH = (
     "multiattach parameter has been removed. The default behavior is to use multiattach enabled "
@@ -68,6 +62,9 @@ _MULTIATTACH = (
 )
 _UUID_OR_NONE: Document = {"oneOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]}
 _STEPS = (0, 13, 21, 48, 61, 63, 64, 65)
+
+
+Handler = Callable[["Cinder", Request], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +224,7 @@ def list_detail(cinder: "Cinder", request: Request) -> Answer:
 def _list(cinder: "Cinder", request: Request, collection: str) -> Answer:
     limit, order = parse_limit(request, cinder.max_limit), parse_order(request, _SORT_KEYS)
     offset = parse_offset(request)
-    filters = _filters(request)
+    filters = keep_allowed(request, _FILTERS)
     everyone = request.caller.is_admin and request.find("all_tenants") in ("1", "true", "True")
     project_id = None if everyone else request.caller.project_id
     volumes, positions = cinder.index.get(project_id, order)
@@ -236,49 +233,18 @@ def _list(cinder: "Cinder", request: Request, collection: str) -> Answer:
     for place in range(start, len(volumes)):
         if len(page) >= limit + offset:
             break
-        if all(_matches(volumes[place], key, value) for key, value in filters.items()):
+        if is_asked(volumes[place], filters):
             page.append(volumes[place])
     page = page[offset:]
     key, show = view_key(request), _summary if collection == "volumes" else _encoded
     body = b'{"volumes":[' + b",".join([show(volume, key) for volume in page]) + b"]"
-    counted = request.microversion >= 45 and is_true(request.find("with_count"))
-    total = sum(all(_matches(volume, k, v) for k, v in filters.items()) for volume in volumes)
+    counted = is_counted(request)
+    total = sum(is_asked(volume, filters) for volume in volumes)
     if page and limit <= (total if counted else len(page)):
         body += b',"volumes_links":' + encode(next_link(request, collection, page[-1].id))
     if counted:
         body += b',"count":' + str(total).encode()
     return answer_bytes(body + b"}")
-
-
-def _filters(request: Request) -> dict[str, str]:
-    filters = {key: value for key, value in request.pairs if key not in _NOT_FILTERS}
-    if request.caller.is_admin:
-        return filters
-    unknown = [key for key in filters if key.removesuffix("~") not in _FILTERS]
-    if unknown and request.microversion >= 31:
-        refuse(400, f"Invalid filters {','.join(unknown)} are found in query options.")
-    return {key: value for key, value in filters.items() if key not in unknown}
-
-
-def _matches(volume: Volume, key: str, value: str) -> bool:
-    if key.endswith("~"):
-        found = getattr(volume, {"name~": "display_name"}.get(key, key[:-1]), None)
-        return value.lower() in str(found or "").lower()
-    if key == "metadata":
-        wanted = _metadata_filter(value)
-        return all(volume.metadata.get(name) == text for name, text in wanted.items())
-    name = {"name": "display_name"}.get(key, key)
-    if not hasattr(volume, name):
-        return False
-    found = getattr(volume, name)
-    if isinstance(found, bool):
-        return found == is_true(value)
-    return str(found if found is not None else "").lower() == value.lower()
-
-
-def _metadata_filter(value: str) -> dict[str, str]:
-    pairs = [part.partition(":") for part in value.strip("{}").split(",") if part]
-    return {key.strip(" '\"u"): text.strip(" '\"") for key, _, text in pairs}
 
 
 def summary(cinder: "Cinder", request: Request) -> Answer:
@@ -349,30 +315,59 @@ def create(cinder: "Cinder", request: Request) -> Answer:
     zone = given.get("availability_zone") or cinder.zone
     if zone != cinder.zone:
         refuse(400, f"Availability zone '{zone}' is invalid.")
-    _check_quota(cinder, caller, size)
-    now = cinder.clock()
-    volume = Volume(
-        cinder.ids(), caller.project_id, caller.user_id, size, now, now, zone, kind, cinder.host,
-    )  # fmt: skip
-    volume.display_name = _stripped(given.get("name", given.get("display_name")))
-    volume.display_description = _stripped(
-        given.get("description", given.get("display_description"))
+    image_id = (given.get("imageRef") or given.get("image_id") or "").rsplit("/", 1)[-1]
+    if image_id:
+        cinder.get_image(image_id)
+    name, description = given.get("name"), given.get("description")
+    volume = add_volume(
+        cinder,
+        caller,
+        size,
+        given.get("display_name", name),
+        given.get("display_description", description),
+        kind,
     )
     volume.metadata = dict(given.get("metadata") or {})
     volume.snapshot_id, volume.source_volid = snapshot_id, source_id
-    image_id = given.get("imageRef") or given.get("image_id")
     if image_id:
-        _copy_image(cinder, volume, image_id.rsplit("/", 1)[-1])
-    volume.multiattach = kind.extra_specs.get("multiattach") == "<is> True"
+        cinder.copy_image(volume, image_id)
     volume.group_id = given.get("group_id")
-    volume.service_uuid = cinder.service_id
-    cinder.volumes[volume.id] = volume
-    cinder.index.forget()
     view = show_core(volume, view_key(request))
     view |= {"status": "creating", "updated_at": None}
     if request.microversion >= 48:
         view |= {"shared_targets": True, "service_uuid": None}
+    _schedule(cinder, request, volume)
     return answer_json({"volume": view}, 202)
+
+
+def add_volume(
+    cinder: "Cinder",
+    caller: Caller,
+    size: int,
+    name: str | None,
+    description: str | None,
+    kind: VolumeType | None = None,
+) -> Volume:
+    """Return a new volume of a project; raises Refused when its quota is used up."""
+    check_quota(cinder, caller, size)
+    now, kind = cinder.clock(), kind or cinder.default_type
+    volume = Volume(
+        cinder.ids(), caller.project_id, caller.user_id, size, now, now, cinder.zone, kind,
+        cinder.host, _stripped(name), _stripped(description),
+    )  # fmt: skip
+    volume.multiattach = kind.extra_specs.get("multiattach") == "<is> True"
+    volume.service_uuid = cinder.service_id
+    cinder.volumes[volume.id] = volume
+    cinder.index.forget()
+    return volume
+
+
+def _schedule(cinder: "Cinder", request: Request, volume: Volume) -> None:
+    """Put a volume in error when no backend is what its type wants."""
+    wanted = volume.volume_type.extra_specs.get("volume_backend_name")
+    if wanted not in (None, *(pool.partition("#")[2] for pool in cinder.pools)):
+        volume.status, volume.host = "error", ""
+        cinder.tell_of_no_backend(volume, cinder.request_id())
 
 
 def _check_length(name: str, value: str | None) -> None:
@@ -380,7 +375,8 @@ def _check_length(name: str, value: str | None) -> None:
         refuse(400, f"Invalid input received: {name} has {len(value)} characters, more than 255.")
 
 
-def _check_quota(cinder: "Cinder", caller: Caller, size: int) -> None:
+def check_quota(cinder: "Cinder", caller: Caller, size: int) -> None:
+    """Raise Refused when a project may not have one more volume of a size."""
     held = [item for item in cinder.volumes.values() if item.project_id == caller.project_id]
     limit = cinder.quotas["volumes"]
     if 0 <= limit <= len(held):
@@ -421,6 +417,9 @@ def _size(cinder: "Cinder", caller: Caller, given: Document) -> tuple[int, str |
     if source_id is not None:
         source = get_volume(cinder, caller, source_id)
         size = size if size is not None else source.size
+    backup_id = given.get("backup_id")
+    if backup_id:
+        size = _size_from_backup(cinder, caller, backup_id, size)
     if size is None:
         refuse(
             400,
@@ -430,21 +429,25 @@ def _size(cinder: "Cinder", caller: Caller, given: Document) -> tuple[int, str |
     return int(size), snapshot_id, source_id
 
 
-def _copy_image(cinder: "Cinder", volume: Volume, image_id: str) -> None:
-    image = cinder.images.items.get(image_id) if cinder.images else None
-    if image is None:
-        refuse(400, "Invalid image identifier or unable to access requested image.")
-    volume.bootable = True
-    volume.image_metadata = {
-        "image_id": image_id,
-        "image_name": image["name"],
-        "disk_format": image["disk_format"],
-        "container_format": image["container_format"],
-        "min_disk": str(image["min_disk"]),
-        "min_ram": str(image["min_ram"]),
-        "size": str(image["size"]),
-        "checksum": image["checksum"],
-    }
+def _size_from_backup(
+    cinder: "Cinder", caller: Caller, backup_id: str, size: int | str | None
+) -> int:
+    backup = cinder.backups.get(backup_id)
+    if backup is None or not (caller.is_admin or backup.project_id == caller.project_id):
+        refuse(404, f"Backup {backup_id} could not be found.")
+    if backup.status != "available":
+        refuse(
+            400,
+            "Invalid backup: Originating backup status must be one of 'available' values",
+        )
+    wanted = int(size) if size is not None else backup.size
+    if wanted < backup.size:
+        refuse(
+            400,
+            f"Invalid input received: Volume size {wanted}GB cannot be smaller than the backup "
+            f"size {backup.size}GB. It must be >= backup size.",
+        )
+    return wanted
 
 
 def find_type(cinder: "Cinder", caller: Caller, wanted: str | None) -> VolumeType | None:
