@@ -292,6 +292,55 @@ async def test_changes_made_at_once_are_all_kept(api: Api) -> None:
     assert {field: pod[field] for field in changes} == changes
 
 
+async def test_the_tags_of_a_pod_are_changed_one_by_one(api: Api) -> None:
+    body = {"pod": {"name": "pod1", "region": "pod1", "tags": {"disk": "ssd", "rack": "7 b"}}}
+    added = await api.call("POST", "/v1/pods", body)
+    assert added.body["pod"]["tags"] == {"disk": "ssd", "rack": "7 b"}
+
+    async def change(tags: object) -> Answer:
+        return await api.call("PATCH", "/v1/pods/pod1", {"pod": {"tags": tags}})
+
+    await asyncio.gather(
+        *(change({name: "yes"}) for name in ("gpu", "tpm", "hsm")), change({"rack": None})
+    )
+
+    shown = (await api.call("GET", "/v1/pods/pod1")).body["pod"]
+    assert shown["tags"] == {"disk": "ssd", "gpu": "yes", "hsm": "yes", "tpm": "yes"}
+    assert (await change({})).body["pod"] == shown
+    assert (await change(None)).body["pod"] == shown
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"": "x"},
+        {"a:b": "x"},
+        {"a": ""},
+        {"a": 1},
+        {"a": "\n"},
+        {"a" * 65: "x"},
+        {f"tag{number}": "x" for number in range(51)},
+        ["a"],
+    ],
+    ids=str,
+)
+async def test_tags_that_no_extra_spec_could_name_are_refused(api: Api, tags: object) -> None:
+    pod = (await api.add_pod("pod1")).body["pod"]
+    assert (await api.call("PATCH", "/v1/pods/pod1", {"pod": {"tags": tags}})).status == 400
+    new = {"pod": {"name": "pod2", "region": "pod2", "tags": tags}}
+    assert (await api.call("POST", "/v1/pods", new)).status == 400
+    assert (await api.call("GET", "/v1/pods")).body["pods"] == [pod]
+
+
+async def test_a_pod_never_has_more_tags_than_it_may(api: Api) -> None:
+    await api.add_pod("pod1")
+    full = {"pod": {"tags": {f"tag{number}": "x" for number in range(50)}}}
+    assert (await api.call("PATCH", "/v1/pods/pod1", full)).status == 200
+    more = await api.call("PATCH", "/v1/pods/pod1", {"pod": {"tags": {"more": "x"}}})
+    assert more.status == 400
+    assert more.message == "a pod has at most 50 tags; 51 would be too many"
+
+
 async def test_the_region_of_a_pod_cannot_be_changed(api: Api) -> None:
     await api.add_pod("pod1")
 

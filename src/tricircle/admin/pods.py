@@ -59,7 +59,7 @@ async def show_pod(uses: Uses, pod: PodPath) -> PodBody:
 async def update_pod(
     uses: Uses, request_id: RequestId, pod: PodPath, body: PodUpdateBody
 ) -> PodBody:
-    """Change name, description or enabled. What is left out stays as it is."""
+    """Change name, description, enabled or tags. What is left out stays as it is."""
     return await _change(uses, request_id, pod, PodChange(**body.pod.model_dump()))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from tricircle.core.model import Kind, Node, Origin, Pod, Routing, RoutingState, Service
+from tricircle.core.pod_tags import MAX_TAGS, PREFIX
 from tricircle.core.weighing import Verdict
 from tricircle.usecases.zones import Zone, ZoneMember
 
@@ -18,6 +19,8 @@ DEFAULT_LIMIT = 1000
 _POD_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _ZONE_NAME = r"^[A-Za-z0-9](?:[A-Za-z0-9_. -]*[A-Za-z0-9_.-])?$"
 _TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+_TAG_NAME = r"^[A-Za-z0-9_.-]+$"
 _ID = r"^[A-Za-z0-9_.-]+$"
 
 PodName = Annotated[
@@ -66,6 +69,12 @@ PodKey = Annotated[
 Description = Annotated[
     str, Field(max_length=255, pattern=_TEXT, description="Free text for operators.")
 ]
+TagName = Annotated[str, Field(min_length=1, max_length=64, pattern=_TAG_NAME)]
+TagValue = Annotated[str, Field(min_length=1, max_length=255, pattern=_LINE)]
+_TAGS = (
+    "What flavors and volume types may demand of a pod, with the extra spec "
+    f"'{PREFIX}<name>' = '<value>'."
+)
 ResourceId = Annotated[str, Field(min_length=1, max_length=255, pattern=_ID)]
 
 
@@ -88,6 +97,9 @@ class PodCreate(Input):
     region: RegionName
     description: Description = ""
     enabled: bool = Field(default=True, description="Whether the pod gets new resources.")
+    tags: dict[TagName, TagValue] = Field(
+        default_factory=dict, max_length=MAX_TAGS, description=_TAGS, examples=[{"disk": "ssd"}]
+    )
 
 
 class PodCreateBody(Input):
@@ -102,6 +114,12 @@ class PodUpdate(Input):
     name: PodName | None = None
     description: Description | None = None
     enabled: bool | None = None
+    tags: dict[TagName, TagValue | None] | None = Field(
+        default=None,
+        max_length=MAX_TAGS,
+        description="Tags to be set, and with null those to be removed; others stay.",
+        examples=[{"disk": "ssd", "gpu": None}],
+    )
 
 
 class PodUpdateBody(Input):
@@ -195,6 +213,7 @@ class PodView(BaseModel):
     region: str
     enabled: bool
     description: str
+    tags: dict[str, str] = Field(description=_TAGS, examples=[{"disk": "ssd"}])
     endpoints: dict[Service, EndpointView]
     created_at: datetime | None
     updated_at: datetime | None
@@ -208,6 +227,7 @@ class PodView(BaseModel):
             region=pod.region,
             enabled=pod.enabled,
             description=pod.description,
+            tags=dict(pod.tags),
             endpoints={
                 service: EndpointView(
                     url=endpoint.url,

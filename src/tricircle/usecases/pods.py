@@ -10,7 +10,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from tricircle.core import endpoints
@@ -25,6 +25,7 @@ from tricircle.core.errors import (
 )
 from tricircle.core.jobs import Job, MeasureNode, ProbePod, SweepPod
 from tricircle.core.model import Endpoint, Pod, PodId, Service
+from tricircle.core.pod_tags import change_tags
 from tricircle.interfaces.cloud import Catalogue, Cloud
 from tricircle.interfaces.store import PodStore
 from tricircle.usecases.fanout import Done, Failed, fan_out
@@ -45,23 +46,29 @@ class NewPod:
     region: str
     enabled: bool = True
     description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PodChange:
-    """What is to change of a pod; None leaves a field as it is."""
+    """What is to change of a pod; None leaves a field as it is.
+
+    ``tags`` are those to be set, or to be removed when they are None.
+    """
 
     name: str | None = None
     enabled: bool | None = None
     description: str | None = None
+    tags: Mapping[str, str | None] | None = None
 
     def apply(self, pod: Pod) -> Pod:
-        """Return a pod with the change made."""
+        """Return a pod with the change made. Raises BadInput."""
         return dataclasses.replace(
             pod,
             name=pod.name if self.name is None else self.name,
             enabled=pod.enabled if self.enabled is None else self.enabled,
             description=pod.description if self.description is None else self.description,
+            tags=change_tags(pod.tags, self.tags or {}),
         )
 
 
@@ -176,7 +183,7 @@ async def add_pod(
     what ``RegionCheck.read_endpoints`` does, and Duplicate.
     """
     pods = await store.list_pods()
-    wanted = Pod(PodId(new_id()), new.name, new.region, new.enabled, new.description)
+    wanted = Pod(PodId(new_id()), new.name, new.region, new.enabled, new.description, tags=new.tags)
     # Early, so that a region that is a pod already is not asked in vain.
     names = [PodName(pod.id, pod.name, pod.region) for pod in pods]
     if conflict := find_pod_conflict(wanted, names):
@@ -200,7 +207,7 @@ def _refuse_shared(pods: Sequence[Pod], pod_id: PodId, found: Mapping[Service, E
 
 
 async def update_pod(store: PodStore, key: str, change: PodChange) -> Pod:
-    """Return the pod with the change made. Raises NotFound, Duplicate."""
+    """Return the pod with the change made. Raises NotFound, Duplicate, BadInput."""
     pod = await get_pod(store, key)
     if change.apply(pod) == pod:
         return pod
