@@ -9,29 +9,31 @@ from msgspec.structs import replace
 
 from tricircle.core.errors import Conflict
 from tricircle.core.model import Version, VersionRange
-from tricircle.core.replicas import (
+from tricircle.core.replica_plans import (
     DESCRIBED,
     SPECS_SHOWN,
     Admit,
     Change,
     Create,
     Expel,
-    Flavor,
-    KeyPair,
     Remove,
     SetSpecs,
     Step,
-    Thing,
     UnsetSpec,
-    VolumeType,
-    Wanted,
-    decide_wish,
     flavor_body,
     keypair_versions,
     plan_flavor,
     plan_keypair,
     plan_removal,
     plan_volume_type,
+)
+from tricircle.core.replicas import (
+    Flavor,
+    KeyPair,
+    Thing,
+    VolumeType,
+    Wanted,
+    decide_wish,
     read_flavor,
     read_volume_type,
     write_document,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.usecases.networks_world import FixedCredential, Mortal
+from tests.usecases.networks_world import Mortal
 from tests.usecases.replicas_world import ERRAND, World
 from tricircle.compute.profile import PROFILE as COMPUTE
 from tricircle.core.jobs import Replicate
@@ -16,14 +16,13 @@ from tricircle.core.runs import JobState
 from tricircle.core.table import Replicated
 from tricircle.core.wishes import Replica, Wish
 from tricircle.gateway.forward import Forwarder
+from tricircle.gateway.naming import Names
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.request import Inbound, Target
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import CountedIds
 from tricircle.usecases.job_requests import JobRequests
-from tricircle.usecases.replicas.kinds import ReplicaKinds
-from tricircle.usecases.replication import Replication
 from tricircle.usecases.wishing import Wishing
 from tricircle.volume.profile import PROFILE as VOLUME
 
@@ -52,13 +51,10 @@ class GatewayWorld(World):
 
     def _replicator(self, profile: Profile) -> Replicator:
         topology = Topology(tuple(self.pods.values()), ())
-        forwarder = Forwarder(self.cloud, profile, lambda: topology, 10.0)
-        kinds = ReplicaKinds(self.cloud, FixedCredential(self.service), 10.0)
+        forwarder = Forwarder(self.cloud, profile, lambda: topology, 10.0, Names(self.twins))
         wishes = Mortal(self.stores.wishes, self.life)
-        routings = Mortal(self.stores.routings, self.life)
-        replication = Replication(wishes, routings, self.stores.pods, kinds)
         requests = JobRequests(self.stores.desk, self.bell)
-        wishing = Wishing(wishes, routings, kinds, replication, requests)
+        wishing = Wishing(wishes, self.twins, self.kinds, self.replication, requests)
         return Replicator(forwarder, wishing, lambda: topology, self.ids)
 
     async def ask(

@@ -33,11 +33,13 @@ from tricircle.core.wishes import Replica, Wish, WishKey
 from tricircle.interfaces.cloud import PodRequest
 from tricircle.interfaces.jobs import JobFilter
 from tricircle.interfaces.wishes import WishChange
+from tricircle.testing.clock import FakeClock
 from tricircle.testing.cloud import CountedIds, SetClock, SimulatedCloud
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.pod_sweep import PodSweep
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
+from tricircle.usecases.twin_ids import TwinIds
 
 ERRAND = Errand("req-replicate", 1)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGYZb2FBQRWceUfdun2dlIs9fm08LuNroo8c7OjSnZZs one"
@@ -75,6 +77,7 @@ class World:
             ("east", "west"), clock=SetClock(), ids=CountedIds(), compute_minors=minors
         )
         self.life = Life()
+        self.clock = FakeClock()
         self.cloud = BusyCloud(self.sim.app, self.life)
         self.stores = MemoryStores(SetClock())
         self.pods = {name: _pod(name, minors.get(name, 100)) for name in ("east", "west")}
@@ -87,11 +90,18 @@ class World:
         """Begin a new process: what was only in memory is gone."""
         self.life.go_on()
         self.cloud.lost = frozenset()
-        kinds = ReplicaKinds(self.cloud, FixedCredential(self.service), 10.0)
-        wishes = Mortal(self.stores.wishes, self.life)
-        self.replication = Replication(
-            wishes, Mortal(self.stores.routings, self.life), self.stores.pods, kinds
+        credential = FixedCredential(self.service)
+        self.twins = TwinIds(
+            Mortal(self.stores.routings, self.life),
+            Mortal(self.stores.upkeep, self.life),
+            self.stores.pods,
+            self.cloud,
+            credential,
+            self.clock,
         )
+        self.kinds = ReplicaKinds(self.cloud, credential, 10.0, self.twins)
+        wishes = Mortal(self.stores.wishes, self.life)
+        self.replication = Replication(wishes, self.twins, self.stores.pods, self.kinds)
         self.sweeper = self.make_sweeper(page=2)
 
     def make_sweeper(self, page: int) -> PodSweep:
@@ -100,7 +110,7 @@ class World:
             Mortal(self.stores.wishes, self.life),
             self.stores.pods,
             Mortal(self.stores.desk, self.life),
-            ReplicaKinds(self.cloud, FixedCredential(self.service), 10.0),
+            self.kinds,
             page,
         )
 

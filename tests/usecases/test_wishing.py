@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.usecases.networks_world import FixedCredential
 from tests.usecases.replicas_world import EAST, SPECS, WEST, World, flavor
 from tricircle.core.errors import Conflict, PodDead
 from tricircle.core.model import BottomId
 from tricircle.core.wishes import Replica, WishKey
 from tricircle.usecases.job_requests import JobRequests
-from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.wishing import Taken, Wishing
 
 KEY = WishKey(Replica.FLAVOR, "", "f1")
@@ -33,10 +31,10 @@ class WishingWorld(World):
     def restart(self) -> None:
         super().restart()
         self.bell = Bell()
-        kinds = ReplicaKinds(self.cloud, FixedCredential(self.service), 10.0)
         requests = JobRequests(self.stores.desk, self.bell)
-        stores = self.stores
-        self.wishing = Wishing(stores.wishes, stores.routings, kinds, self.replication, requests)
+        self.wishing = Wishing(
+            self.stores.wishes, self.twins, self.kinds, self.replication, requests
+        )
 
     async def make(self, **specs: str) -> None:
         """Make a flavor in east, as a client does, or give it more extra specs."""
@@ -58,12 +56,11 @@ def world() -> WishingWorld:
 
 async def test_what_the_pod_has_becomes_the_wish(world: WishingWorld) -> None:
     await world.make(**SPECS)
-    put = await world.wishing.record(world.taken, REQUEST_ID)
-    assert put is not None
+    (put,) = await world.wishing.record(world.taken, REQUEST_ID)
     assert put.wish.document["extra_specs"] == SPECS
     assert set(await world.stores.wishes.list_pods_of(put.wish.id)) == {EAST}
     assert len(put.job_ids) == 1
-    assert await world.wishing.record(world.taken, REQUEST_ID) is None
+    assert await world.wishing.record(world.taken, REQUEST_ID) == ()
 
 
 async def test_a_change_that_comes_between_is_in_the_wish_that_is_put_last(
@@ -99,10 +96,9 @@ async def test_a_wish_is_spread_and_the_bell_rung_even_if_a_pod_is_down(
     world: WishingWorld,
 ) -> None:
     await world.make(**SPECS)
-    put = await world.wishing.record(world.taken, REQUEST_ID)
-    assert put is not None
+    (put,) = await world.wishing.record(world.taken, REQUEST_ID)
     world.sim.pod("east").faults.down()
-    await world.wishing.spread(put, list(world.pods.values()), REQUEST_ID)
+    await world.wishing.spread([put], list(world.pods.values()), REQUEST_ID)
     assert world.flavor("west").extra_specs == SPECS
     assert sorted(world.bell.rung) == sorted(put.job_ids)
 
@@ -110,19 +106,18 @@ async def test_a_wish_is_spread_and_the_bell_rung_even_if_a_pod_is_down(
 async def test_a_type_is_looked_up_by_its_id_in_any_pod(world: WishingWorld) -> None:
     wish = await world.want_type()
     await world.replicate(wish)
-    pods = list(world.pods.values())
     for name in ("t-top", world.types("west")["fast"].id):
-        standing = await world.wishing.look_up(WishKey(Replica.VOLUME_TYPE, "", name), pods)
+        standing = await world.wishing.look_up(WishKey(Replica.VOLUME_TYPE, "", name), REQUEST_ID)
         assert standing.wish == wish
         assert standing.bottom_id(world.pods["west"]) == world.types("west")["fast"].id
     absent = WishKey(Replica.VOLUME_TYPE, "", "none")
-    assert (await world.wishing.look_up(absent, pods)).wish is None
+    assert (await world.wishing.look_up(absent, REQUEST_ID)).wish is None
 
 
 async def test_a_pod_that_is_behind_is_brought_up(world: WishingWorld) -> None:
     await world.want_flavor()
     west = world.pods["west"]
-    standing = await world.wishing.look_up(KEY, (west,))
+    standing = await world.wishing.look_up(KEY, REQUEST_ID)
     assert standing.is_behind(west)
     now = await world.wishing.bring_up(west, standing, REQUEST_ID)
     assert not now.is_behind(west)

@@ -180,15 +180,21 @@ class Make:
 
 @dataclass(frozen=True, slots=True)
 class Alter:
-    """A change of the resource that the path's parameter ``param`` names.
+    """A change of the resource that the parameter ``param`` of path or query names.
 
-    With ``removes`` it is the removal of the whole resource.
+    With ``removes`` it is the removal of the whole resource. What is ``unless_used`` is
+    asked of a pod first that would refuse it because the resource is in use there. ``beside``
+    is another resource, and its parameter, that the change needs. ``frees`` tells that the
+    volume types of QoS specs may lose them.
     """
 
     resource: Replica
     param: str = "id"
     removes: bool = False
     owner: Owner | None = None
+    unless_used: bool = False
+    beside: tuple[Replica, str] | None = None
+    frees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +344,21 @@ Strategy = (
 
 
 @dataclass(frozen=True, slots=True)
+class Naming:
+    """Where a request and its answers name what all pods have alike, each with an id of its own.
+
+    Ids of these ``kinds`` are made a pod's after the ``words`` of a path, in the parameters
+    ``query`` and at the places ``body``, and the top's at the places ``answer`` and in errors.
+    """
+
+    kinds: tuple[Kind, ...]
+    words: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One API: ``path`` is below the version and the project, e.g. ``/servers/{id}/action``.
 
@@ -348,6 +369,7 @@ class Row:
     path: str
     strategy: Strategy
     until: Version | None = None
+    naming: Naming | None = None
 
 
 def rows_of(strategy: Strategy, *apis: str, until: Version | None = None) -> list[Row]:

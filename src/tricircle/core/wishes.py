@@ -1,4 +1,4 @@
-"""What the top wants every pod to have: flavors, key pairs, volume types.
+"""What the top wants every pod to have: flavors, key pairs, volume types and what is about them.
 
 A wish says how such a thing is to be, not what to do. One that is not wanted any more
 stays as a tombstone until every pod is known not to have the thing.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 from tricircle.core.jobs import Replicate
-from tricircle.core.model import BottomId, Service
+from tricircle.core.model import BottomId, Kind, Service
 
 WishId = NewType("WishId", str)
 Document = Mapping[str, object]
@@ -24,22 +24,38 @@ class Replica(enum.StrEnum):
 
     FLAVOR = "flavor"
     KEYPAIR = "keypair"
+    QOS_SPECS = "qos_specs"
     VOLUME_TYPE = "volume_type"
+    GROUP_TYPE = "group_type"
+    DEFAULT_TYPE = "default_type"
 
 
 SERVICES: Mapping[Replica, Service] = {
     Replica.FLAVOR: Service.COMPUTE,
     Replica.KEYPAIR: Service.COMPUTE,
+    Replica.QOS_SPECS: Service.VOLUME,
     Replica.VOLUME_TYPE: Service.VOLUME,
+    Replica.GROUP_TYPE: Service.VOLUME,
+    Replica.DEFAULT_TYPE: Service.VOLUME,
 }
 """The service that has them."""
 
 WORDS: Mapping[Replica, str] = {
     Replica.FLAVOR: "flavor",
     Replica.KEYPAIR: "key pair",
+    Replica.QOS_SPECS: "QoS specs",
     Replica.VOLUME_TYPE: "volume type",
+    Replica.GROUP_TYPE: "group type",
+    Replica.DEFAULT_TYPE: "default volume type of project",
 }
 """What they are called in messages."""
+
+ROUTED: Mapping[Replica, Kind] = {
+    Replica.QOS_SPECS: Kind.QOS_SPECS,
+    Replica.VOLUME_TYPE: Kind.VOLUME_TYPE,
+    Replica.GROUP_TYPE: Kind.GROUP_TYPE,
+}
+"""What has another id in each pod, kept as routings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,7 @@ class WishKey:
     """What tells a wish from others.
 
     ``owner`` is the user of a key pair, else ''. ``name`` is the id of a flavor, the name of
-    a key pair, the id of a volume type at the top.
+    a key pair, the project of a default type; of the others it is the id at the top.
     """
 
     resource: Replica

@@ -28,9 +28,10 @@ class AnyPod:
         """
         may_repeat = inbound.method in _READING
         error: PodError | None = None
-        for pod in self.list_pods():
+        outbound = Outbound.of(inbound)
+        for pod in await self._in_order(outbound):
             try:
-                return await self._forwarder.send(pod, Outbound.of(inbound), zones)
+                return await self._forwarder.send(pod, outbound, zones)
             except PodError as failed:
                 if not may_repeat and not isinstance(failed, PodDead):
                     raise
@@ -38,6 +39,12 @@ class AnyPod:
         raise error or ServiceUnavailable(
             "no pod can be asked; an operator adds one with the Admin API"
         )
+
+    async def _in_order(self, outbound: Outbound) -> list[Pod]:
+        """Return the pods, those last that are known not to have yet what the path names."""
+        pods, names = self.list_pods(), self._forwarder.names
+        lacking = [pod for pod in pods if await names.lacks(pod, outbound)]
+        return [*(pod for pod in pods if pod not in lacking), *lacking]
 
     def list_pods(self) -> list[Pod]:
         """Return the pods that have the gateway's service, in the order they are asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from tricircle.core.bodies import read_value
@@ -84,6 +84,8 @@ class Engine:
         until = match.row.until
         if until is not None and inbound.version > until:
             raise NotFound("The resource could not be found.")
+        if match.row.naming is not None:
+            inbound = replace(inbound, naming=match.row.naming)
         return await self._answer(inbound, match, match.row.strategy)
 
     async def _answer(self, inbound: Inbound, match: Match, strategy: Strategy) -> Answer:

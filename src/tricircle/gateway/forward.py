@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tricircle.core.bodies import replace as replace_value
 from tricircle.core.errors import ServiceUnavailable
@@ -13,6 +13,8 @@ from tricircle.core.model import Endpoint, Pod, PodId, Service
 from tricircle.core.placing import Topology
 from tricircle.core.versions import NOVA_HEADER, STANDARD_HEADER
 from tricircle.gateway.answers import Answer, Header
+from tricircle.gateway.naming import Names
+from tricircle.gateway.outbound import Outbound as Outbound
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.request import Inbound
 from tricircle.interfaces.cloud import Cloud, PodRequest
@@ -21,28 +23,18 @@ _OWN_HEADERS = frozenset({STANDARD_HEADER, NOVA_HEADER, b"x-openstack-request-id
 _LOCATION = b"location"
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
-    """What one pod is asked: the client's request with what differs for this pod."""
-
-    inbound: Inbound
-    path: str
-    query: str
-    body: bytes
-
-    @classmethod
-    def of(cls, inbound: Inbound) -> Outbound:
-        """Return the request as the client sent it."""
-        return cls(inbound, inbound.target.path, inbound.query, inbound.body)
-
-
 class Forwarder:
     """Sends requests to pods and edits what must differ between a pod's answer and the top's."""
 
     def __init__(
-        self, cloud: Cloud, profile: Profile, topology: Callable[[], Topology], timeout_s: float
+        self,
+        cloud: Cloud,
+        profile: Profile,
+        topology: Callable[[], Topology],
+        timeout_s: float,
+        names: Names,
     ) -> None:
-        self._cloud, self._profile = cloud, profile
+        self._cloud, self._profile, self.names = cloud, profile, names
         self._topology, self._timeout_s = topology, timeout_s
         self._edits: dict[tuple[str, str], LinkEdit] = {}
 
@@ -63,11 +55,12 @@ class Forwarder:
         zones: Sequence[str] = (),
         timeout_s: float | None = None,
     ) -> Answer:
-        """Return the pod's answer with links and the zone names at ``zones`` made right.
+        """Return the pod's answer with links, ids and the zone names at ``zones`` made right.
 
         Raises PodError.
         """
         inbound = outbound.inbound
+        outbound = await self.names.for_pod(pod, outbound)
         endpoint = self.endpoint(pod, inbound)
         request = PodRequest(
             inbound.method,
@@ -81,7 +74,8 @@ class Forwarder:
         ) as response:
             body = await response.read()
             answer = Answer(response.status, strip_pod_headers(response.headers), body)
-        return self._edit(pod, inbound, answer, zones)
+        edited = self._edit(pod, inbound, answer, zones)
+        return await self.names.for_client(inbound.naming, edited, inbound.request_id)
 
     def endpoint(self, pod: Pod, inbound: Inbound) -> Endpoint:
         """Return the pod's endpoint for the API version in the client's URL."""

@@ -14,7 +14,7 @@ from tricircle.core.model import Kind, Pod
 from tricircle.core.partial import LinkRoots
 from tricircle.core.placing import Topology
 from tricircle.core.query import list_values, replace_values
-from tricircle.core.table import Merge
+from tricircle.core.table import Merge, Naming
 from tricircle.gateway.answers import JSON, Answer, Header
 from tricircle.gateway.asking import split_host
 from tricircle.gateway.forward import Forwarder, Outbound
@@ -48,14 +48,32 @@ class Merger:
     async def merge(self, inbound: Inbound, strategy: Merge) -> Answer:
         """Return one page of a list over all pods that may hold something of it."""
         call = self._make_call(inbound, strategy)
-        outcome = await list_merged(self.world, call, self._asks(inbound))
+        asks = await self._named(inbound, self._asks(inbound))
+        outcome = await list_merged(self.world, call, asks)
         if isinstance(outcome, PodRefusal):
             return await self._refusal(inbound, strategy, outcome)
         if strategy.hook is not None:
             pods = [pod for pod in self.topology().pods if pod not in outcome.missing]
             items = await self.hooks[strategy.hook](inbound, pods, outcome.items)
             outcome = replace(outcome, items=items)
-        return self._page(inbound, strategy, outcome)
+        naming = _naming_of_rows(inbound.naming, strategy)
+        items = await self.forwarder.names.items_for_client(
+            naming, outcome.items, inbound.request_id
+        )
+        return self._page(inbound, strategy, replace(outcome, items=items))
+
+    async def _named(self, inbound: Inbound, asks: Sequence[PodAsk]) -> Sequence[PodAsk]:
+        """Return what pods are asked with their own ids in the query."""
+        whole = Outbound.of(inbound)
+        return [
+            replace(
+                ask,
+                query=(
+                    await self.forwarder.names.for_pod(ask.pod, replace(whole, query=ask.query))
+                ).query,
+            )
+            for ask in asks
+        ]
 
     def _asks(self, inbound: Inbound) -> list[PodAsk]:
         """Return the pods to ask; a filter by zone chooses them and is put in their words.
@@ -145,7 +163,17 @@ class Merger:
             if answer.status == _FORBIDDEN:
                 return answer
         body = self.forwarder.edit_item(refusal.pod, inbound.top_root, refusal.body, ())
-        return Answer(refusal.status, strip_pod_headers(refusal.headers), body)
+        answer = Answer(refusal.status, strip_pod_headers(refusal.headers), body)
+        return await self.forwarder.names.for_client(inbound.naming, answer, inbound.request_id)
+
+
+def _naming_of_rows(naming: Naming | None, strategy: Merge) -> Naming | None:
+    """Return where a row of a list names what all pods have alike."""
+    if naming is None:
+        return None
+    above = f"{strategy.listing.collection}[]."
+    places = [place.removeprefix(above) for place in naming.answer if place.startswith(above)]
+    return replace(naming, answer=tuple(places))
 
 
 def _always(text: str) -> Callable[[str], str]:

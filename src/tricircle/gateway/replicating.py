@@ -6,21 +6,23 @@ decide, and its answer is the answer. What it has then is what the top wants of 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 from urllib.parse import parse_qs, quote, unquote
 
 from tricircle.core.bodies import read_value, set_value
 from tricircle.core.errors import MalformedBody, PodDead, PodMisbehaved, ServiceUnavailable
-from tricircle.core.model import BottomId, Pod
+from tricircle.core.model import BottomId, Pod, PodId
 from tricircle.core.placing import Topology
-from tricircle.core.replicas import Thing
+from tricircle.core.query import list_values
 from tricircle.core.table import Alter, Make, Match, Owner, fill_path
-from tricircle.core.wishes import WishKey
+from tricircle.core.wishes import Replica, WishKey
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.request import Inbound
+from tricircle.interfaces.wishes import PutWish
+from tricircle.usecases.replicas.replica_kind import Shown
 from tricircle.usecases.wishing import Standing, Taken, Wishing
 
 _ANY_ID = frozenset({None, "auto"})
@@ -34,7 +36,7 @@ class _Sent:
     pod: Pod
     standing: Standing
     answer: Answer
-    before: Thing | None = None
+    shown: Shown | None = None
 
 
 class Replicator:
@@ -58,23 +60,24 @@ class Replicator:
         """
         match change:
             case Make():
-                taken, answer = await self._make(inbound, change)
+                changed, answer = await self._make(inbound, change)
             case Alter():
-                taken, answer = await self._alter(inbound, match, change)
+                changed, answer = await self._alter(inbound, match, change)
             case _:
                 assert_never(change)
-        if taken is None:
-            return answer
-        put = await self._wishing.record(taken, inbound.request_id)
-        if put is not None:
-            others = [pod for pod in self._pods() if pod.id != taken.pod.id]
-            alive = [pod for pod in others if not self._forwarder.cloud.is_dead(pod.id)]
-            await self._wishing.spread(put, alive, inbound.request_id)
+        puts: list[PutWish] = []
+        for taken in changed:
+            puts += await self._wishing.record(taken, inbound.request_id)
+        if puts:
+            others = [pod for pod in self._alive() if pod.id != changed[0].pod.id]
+            await self._wishing.spread(puts, others, inbound.request_id)
         return answer
 
     # New resources.
 
-    async def _make(self, inbound: Inbound, change: Make) -> tuple[Taken | None, Answer]:
+    async def _make(self, inbound: Inbound, change: Make) -> tuple[Sequence[Taken], Answer]:
+        # the id of what is made is the top's as well: nobody else knows it
+        inbound = replace(inbound, naming=None)
         body = _with_id(inbound.body, change, self._new_id)
         wanted = WishKey(
             change.resource,
@@ -86,95 +89,137 @@ class Replicator:
         async def ask(pod: Pod, standing: Standing) -> _Sent:
             return _Sent(pod, standing, await self._forwarder.send(pod, outbound))
 
-        sent = await self._ask_first(inbound, await self._look_up(wanted), ask)
+        standing = await self._look_up(inbound, wanted)
+        sent = await self._ask_first(inbound, [standing], (), ask)
         if sent.answer.status == 409 and sent.standing.wish is None:
             label = _read_label(inbound.body, change)
-            return await self._adopt(sent, wanted, label, inbound.request_id), sent.answer
+            return await self._adopt(inbound, sent, wanted, label), sent.answer
         if sent.answer.status >= 300:
-            return None, sent.answer
+            return (), sent.answer
         made = _read_key(sent, change, wanted)
-        return Taken(sent.pod, made, BottomId(made.name)), sent.answer
+        return [Taken(sent.pod, made, BottomId(made.name))], sent.answer
 
     async def _adopt(
-        self, sent: _Sent, wanted: WishKey, label: str, request_id: str
-    ) -> Taken | None:
+        self, inbound: Inbound, sent: _Sent, wanted: WishKey, label: str
+    ) -> Sequence[Taken]:
         """Return what is there already and is no wish yet, as if it had just been made.
 
         So the client's second try completes a first one that was cut short.
         """
-        found = await self._wishing.search(sent.pod, wanted, label, request_id)
+        found = await self._wishing.search(sent.pod, wanted, label, inbound.request_id)
         if found is None:
-            return None
-        key = replace(wanted, name=found.bottom_id)
-        standing = await self._look_up(key)
-        return None if standing.wish else Taken(sent.pod, key, found.bottom_id)
+            return ()
+        standing = await self._look_up(inbound, replace(wanted, name=found.bottom_id))
+        return () if standing.wish else [Taken(sent.pod, standing.key, found.bottom_id)]
 
     # Resources that are there.
 
     async def _alter(
         self, inbound: Inbound, match: Match, change: Alter
-    ) -> tuple[Taken | None, Answer]:
+    ) -> tuple[Sequence[Taken], Answer]:
         owner = _owner_in_query(inbound, change.owner)
-        asked = WishKey(change.resource, owner, unquote(match.params[change.param]))
+        name = _named_by(inbound, match, change.param)
+        standing = await self._look_up(inbound, WishKey(change.resource, owner, name))
 
         async def ask(pod: Pod, standing: Standing) -> _Sent:
-            before = None
-            if standing.wish is None:
-                shown = await self._wishing.show(pod, standing.key, inbound.request_id)
-                before = shown.thing if shown else None
+            shown = None
+            if standing.key.name and (standing.wish is None or change.frees):
+                key = standing.key_in(pod)
+                shown = await self._wishing.show(pod, key, inbound.request_id)
             outbound = _with_bottom(inbound, match, change, standing.bottom_id(pod))
-            return _Sent(pod, standing, await self._forwarder.send(pod, outbound), before)
+            return _Sent(pod, standing, await self._forwarder.send(pod, outbound), shown)
 
-        sent = await self._ask_first(inbound, await self._look_up(asked), ask)
+        used: Collection[PodId] = ()
+        if change.unless_used:
+            used = await self._wishing.find_users(self._alive(), standing, inbound.request_id)
+        standings = [standing, *await self._beside(inbound, match, change)]
+        sent = await self._ask_first(inbound, standings, used, ask)
         wish = sent.standing.wish
         is_gone = change.removes and sent.answer.status == 404 and wish is not None and wish.wanted
         if sent.answer.status >= 300 and not is_gone:
-            return None, sent.answer
-        key, bottom_id = sent.standing.key, sent.standing.bottom_id(sent.pod)
-        return Taken(sent.pod, key, bottom_id, sent.before), sent.answer
+            return (), sent.answer
+        before = sent.shown.thing if sent.shown and wish is None else None
+        taken = Taken(sent.pod, sent.standing.key, sent.standing.bottom_id(sent.pod), before)
+        return [*await self._freed(inbound, sent), taken], sent.answer
+
+    async def _beside(self, inbound: Inbound, match: Match, change: Alter) -> Sequence[Standing]:
+        """Return what is known of another resource that a change needs."""
+        if change.beside is None:
+            return ()
+        resource, param = change.beside
+        key = WishKey(resource, "", _named_by(inbound, match, param))
+        return [await self._look_up(inbound, key)]
+
+    async def _freed(self, inbound: Inbound, sent: _Sent) -> Sequence[Taken]:
+        """Return the volume types that had QoS specs before these were changed."""
+        freed = []
+        for bottom_id in sent.shown.used_by if sent.shown else ():
+            key = WishKey(Replica.VOLUME_TYPE, "", bottom_id)
+            standing = await self._look_up(inbound, key)
+            freed.append(Taken(sent.pod, standing.key, bottom_id))
+        return freed
 
     # Pods.
 
-    async def _look_up(self, key: WishKey) -> Standing:
+    async def _look_up(self, inbound: Inbound, key: WishKey) -> Standing:
         if not key.name:
             return Standing(key)
-        return await self._wishing.look_up(key, self._pods())
+        return await self._wishing.look_up(key, inbound.request_id)
 
     async def _ask_first(
         self,
         inbound: Inbound,
-        standing: Standing,
+        standings: Sequence[Standing],
+        used: Collection[PodId],
         ask: Callable[[Pod, Standing], Awaitable[_Sent]],
     ) -> _Sent:
         """Return what comes of asking the first pod that can be asked. Raises PodError.
 
-        Pods that are as the wish says come first; another one is made so before.
+        Those in ``used`` come first, then pods that are as the wishes say; another one is
+        made so before. The first of ``standings`` is what is changed.
         """
         error: PodDead | None = None
-        for pod in self._in_order(standing):
+        for pod in self._in_order(standings, used):
             try:
-                known = await self._wishing.bring_up(pod, standing, inbound.request_id)
-                return await ask(pod, known)
+                known = [
+                    await self._wishing.bring_up(pod, one, inbound.request_id)
+                    for one in reversed(standings)
+                ]
+                return await ask(pod, known[-1])
             except PodDead as dead:
                 error = dead
         raise error or ServiceUnavailable(
             "no pod can be asked; an operator adds one with the Admin API"
         )
 
-    def _in_order(self, standing: Standing) -> Sequence[Pod]:
-        def place(pod: Pod) -> tuple[bool, bool, str]:
-            return self._forwarder.cloud.is_dead(pod.id), standing.is_behind(pod), pod.name
+    def _in_order(self, standings: Sequence[Standing], used: Collection[PodId]) -> Sequence[Pod]:
+        def place(pod: Pod) -> tuple[bool, bool, bool, str]:
+            is_behind = any(one.is_behind(pod) or one.lacks(pod) for one in standings)
+            is_dead = self._forwarder.cloud.is_dead(pod.id)
+            return is_dead, pod.id not in used, is_behind, pod.name
 
         return sorted(self._pods(), key=place)
+
+    def _alive(self) -> Sequence[Pod]:
+        return [pod for pod in self._pods() if not self._forwarder.cloud.is_dead(pod.id)]
 
     def _pods(self) -> Sequence[Pod]:
         service = self._forwarder.service
         return [pod for pod in self._topology().pods if service in pod.endpoints]
 
 
+def _named_by(inbound: Inbound, match: Match, param: str) -> str:
+    """Return what a parameter of the path, or else of the query, names; '' without one."""
+    if param in match.params:
+        return unquote(match.params[param])
+    return next(iter(list_values(inbound.query, param)), "")
+
+
 def _with_bottom(inbound: Inbound, match: Match, change: Alter, bottom_id: BottomId) -> Outbound:
     """Return the request with a pod's own id in its path, where it is another one."""
     outbound = Outbound.of(inbound)
+    if change.param not in match.params:
+        return outbound
     if bottom_id == unquote(match.params[change.param]):
         return outbound
     params = {**match.params, change.param: quote(bottom_id, safe="")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tricircle.core.model import Caller, Version
+from tricircle.core.table import Naming
 from tricircle.interfaces.cloud import Headers
 
 
@@ -28,7 +29,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """One request. ``top_root`` is the root of links: scheme, host and prefix, no version."""
+    """One request.
+
+    ``top_root`` is the root of links: scheme, host and prefix, no version. ``naming`` is
+    that of its row.
+    """
 
     method: str
     target: Target
@@ -39,3 +44,4 @@ class Inbound:
     version: Version
     request_id: str
     top_root: str
+    naming: Naming | None = None

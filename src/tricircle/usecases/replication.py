@@ -12,14 +12,16 @@ import logging
 
 from tricircle.core.errors import Conflict, NotFound, StillInUse
 from tricircle.core.jobs import Replicate
-from tricircle.core.model import BottomId, Kind, Pod, ProjectId, Routing, TopId
-from tricircle.core.replicas import Steps
+from tricircle.core.model import BottomId, Pod, TopId
+from tricircle.core.replica_plans import Steps
+from tricircle.core.replicas import list_needs, without_need
 from tricircle.core.runs import Errand, Outcome, Postponed, Succeeded
-from tricircle.core.wishes import Replica, Wish, WishKey, WishPod, is_made, key_of
-from tricircle.interfaces.store import PodStore, RoutingStore
+from tricircle.core.wishes import ROUTED, Wish, WishKey, WishPod, is_made, key_of
+from tricircle.interfaces.store import PodStore
 from tricircle.interfaces.wishes import Wishes
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replicas.replica_kind import ReplicaKind, Shown
+from tricircle.usecases.twin_ids import TwinIds
 
 log = logging.getLogger(__name__)
 
@@ -28,17 +30,13 @@ ROUNDS = 6
 IN_USE_WAIT_S = 300.0
 """Seconds until what is still in use is tried to be removed again."""
 _MAKING = BottomId("")
-ROUTED = {Replica.VOLUME_TYPE: Kind.VOLUME_TYPE}
-"""What has another id in each pod."""
 
 
 class Replication:
     """Carries wishes to pods."""
 
-    def __init__(
-        self, wishes: Wishes, routings: RoutingStore, pods: PodStore, kinds: ReplicaKinds
-    ) -> None:
-        self._wishes, self._routings, self._pods, self._kinds = wishes, routings, pods, kinds
+    def __init__(self, wishes: Wishes, twins: TwinIds, pods: PodStore, kinds: ReplicaKinds) -> None:
+        self._wishes, self._twins, self._pods, self._kinds = wishes, twins, pods, kinds
 
     async def run(self, job: Replicate, errand: Errand) -> Outcome:
         """Make a pod as a wish says.
@@ -70,14 +68,15 @@ class Replication:
                 return "there is no such wish any more"
             if kind is None:
                 return await self._skip(wish, pod)
+            met = await self._meet_needs(wish, pod, request_id)
             known = (await self._wishes.list_pods_of(wish.id)).get(pod.id)
-            shown = await kind.find(wish, known)
-            steps = kind.plan(wish, shown, is_made(known))
+            shown = await kind.find(met, known)
+            steps = kind.plan(met, shown, is_made(known))
             if not steps:
                 await self._settle(wish, pod, known, shown)
             elif await self._is_newest(wish):
                 await self._claim(wish, pod, known, shown)
-                objection = await _take(kind, wish, shown, steps)
+                objection = await _take(kind, met, shown, steps)
                 taken += len(steps)
                 continue
             if await self._is_newest(wish):
@@ -86,6 +85,22 @@ class Replication:
             f"{key} in pod {pod.name} does not become what the top wants: "
             f"{objection or 'it keeps changing'}; see to it in the pod and have the job done again"
         )
+
+    async def _meet_needs(self, wish: Wish, pod: Pod, request_id: str) -> Wish:
+        """Make in a pod what a wish needs there; return the wish without what is gone.
+
+        Raises as ``apply``.
+        """
+        for need in list_needs(wish):
+            routed = ROUTED[need.resource]
+            if await self._twins.find_bottom(routed, pod.id, need.name, request_id):
+                continue
+            needed = await self._wishes.find_wish(need)
+            if needed is None or not needed.wanted:
+                wish = without_need(wish, need)
+            else:
+                await self.apply(pod, need, request_id)
+        return wish
 
     async def _is_newest(self, wish: Wish) -> bool:
         now = await self._wishes.find_wish(wish.key)
@@ -113,18 +128,8 @@ class Replication:
     async def keep_route(self, wish: Wish, pod: Pod, bottom_id: BottomId | None) -> None:
         """Write down the pod's own id of a thing, where that is another one in each pod."""
         kind = ROUTED.get(wish.resource)
-        if kind is None:
-            return
-        top_id = TopId(wish.name)
-        routings = await self._routings.find_routings(kind, top_id)
-        kept = next((one.bottom_id for one in routings if one.pod_id == pod.id), None)
-        if kept == bottom_id:
-            return
-        if kept is not None:
-            await self._routings.forget_routing(kind, top_id, pod.id)
-        if bottom_id is not None:
-            routing = Routing(kind, top_id, pod.id, bottom_id, ProjectId(""))
-            await self._routings.keep_routings([routing])
+        if kind is not None:
+            await self._twins.keep(kind, TopId(wish.name), pod.id, bottom_id)
 
     async def _skip(self, wish: Wish, pod: Pod) -> str:
         """Pass over a pod without the service; it has nothing to remove either."""

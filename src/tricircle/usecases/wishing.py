@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tricircle.core.errors import Conflict, ServiceUnavailable
 from tricircle.core.model import BottomId, Pod, PodId
-from tricircle.core.replicas import Thing, decide_wish
-from tricircle.core.wishes import Wish, WishKey, WishPod, is_behind
-from tricircle.interfaces.store import RoutingStore
+from tricircle.core.replicas import Thing, decide_wish, list_needs
+from tricircle.core.wishes import ROUTED, Wish, WishKey, WishPod, is_behind
 from tricircle.interfaces.wishes import PutWish, WishChange, Wishes
-from tricircle.usecases.fanout import Failed, fan_out
+from tricircle.usecases.fanout import Done, Failed, fan_out
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replicas.replica_kind import ReplicaKind, Shown
-from tricircle.usecases.replication import ROUTED, Replication
+from tricircle.usecases.replication import Replication
+from tricircle.usecases.twin_ids import TwinIds
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +27,33 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the top knows of a resource; ``key`` is that of the wish where there is one."""
+    """What the top knows of a resource; ``key`` has its id at the top.
+
+    ``bottoms`` are its ids in the pods, where each pod gives one of its own.
+    """
 
     key: WishKey
     wish: Wish | None = None
     pods: Mapping[PodId, WishPod] = field(default_factory=dict)
+    bottoms: Mapping[PodId, BottomId] = field(default_factory=dict)
 
     def is_behind(self, pod: Pod) -> bool:
         """Tell whether a pod is not known to be as the wish says."""
         return self.wish is not None and is_behind(self.wish, self.pods.get(pod.id))
 
+    def lacks(self, pod: Pod) -> bool:
+        """Tell whether other pods are known to have the resource, and this one is not."""
+        return bool(self.bottoms) and pod.id not in self.bottoms
+
     def bottom_id(self, pod: Pod) -> BottomId:
         """Return the pod's own id of the resource, as far as is known."""
         known = self.pods.get(pod.id)
-        return (known.bottom_id if known else None) or BottomId(self.key.name)
+        recorded = (known.bottom_id if known else None) or self.bottoms.get(pod.id)
+        return recorded or BottomId(self.key.name)
+
+    def key_in(self, pod: Pod) -> WishKey:
+        """Return the key by which the pod itself knows the resource."""
+        return WishKey(self.key.resource, self.key.owner, self.bottom_id(pod))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +72,25 @@ class Wishing:
     def __init__(
         self,
         wishes: Wishes,
-        routings: RoutingStore,
+        twins: TwinIds,
         kinds: ReplicaKinds,
         replication: Replication,
         requests: JobRequests,
     ) -> None:
-        self._wishes, self._routings, self._kinds = wishes, routings, kinds
+        self._wishes, self._twins, self._kinds = wishes, twins, kinds
         self._replication, self._requests = replication, requests
 
-    async def look_up(self, key: WishKey, pods: Sequence[Pod]) -> Standing:
-        """Return what is known of a resource by its id at the top, or in any of these pods."""
-        wish = await self._wishes.find_wish(key)
-        if wish is None:
-            wish = await self._find_by_bottom(key, pods)
-        if wish is None:
-            return Standing(key)
-        return Standing(wish.key, wish, await self._wishes.list_pods_of(wish.id))
-
-    async def _find_by_bottom(self, key: WishKey, pods: Sequence[Pod]) -> Wish | None:
+    async def look_up(self, key: WishKey, request_id: str) -> Standing:
+        """Return what is known of a resource by its id at the top, or in any pod."""
         kind = ROUTED.get(key.resource)
-        if kind is None:
-            return None
-        for pod in pods:
-            for one in await self._routings.find_by_bottom(kind, pod.id, [BottomId(key.name)]):
-                return await self._wishes.find_wish(WishKey(key.resource, key.owner, one.top_id))
-        return None
+        bottoms: Mapping[PodId, BottomId] = {}
+        if kind is not None and key.name:
+            ids = await self._twins.find_all(kind, key.name, request_id)
+            key = replace(key, name=ids.find_top(key.name) or key.name)
+            bottoms = ids.list_bottoms(key.name)
+        wish = await self._wishes.find_wish(key)
+        pods = await self._wishes.list_pods_of(wish.id) if wish is not None else {}
+        return Standing(key, wish, pods, bottoms)
 
     async def bring_up(self, pod: Pod, standing: Standing, request_id: str) -> Standing:
         """Make a pod as the wish says before it is changed further; return what is known then.
@@ -93,7 +100,7 @@ class Wishing:
         if not standing.is_behind(pod):
             return standing
         await self._replication.apply(pod, standing.key, request_id)
-        return await self.look_up(standing.key, (pod,))
+        return await self.look_up(standing.key, request_id)
 
     async def show(self, pod: Pod, key: WishKey, request_id: str) -> Shown | None:
         """Return the resource with the id ``key.name`` of this pod. Raises PodError."""
@@ -111,8 +118,41 @@ class Wishing:
             raise ServiceUnavailable(f"pod {pod.name} has no service for {key}")
         return kind
 
-    async def record(self, taken: Taken, request_id: str) -> PutWish | None:
-        """Make what a pod has now the wish, with its jobs; None when it is the wish already.
+    async def find_users(
+        self, pods: Sequence[Pod], standing: Standing, request_id: str
+    ) -> Collection[PodId]:
+        """Return the pods that would refuse to delete a resource, as far as they answer soon."""
+        calls = {pod.id: self._user_finder(pod, standing, request_id) for pod in pods}
+        outcomes = await fan_out(calls, timeout_s=SPREAD_S)
+        return {pod_id for pod_id, one in outcomes.items() if isinstance(one, Done) and one.value}
+
+    def _user_finder(
+        self, pod: Pod, standing: Standing, request_id: str
+    ) -> Callable[[], Awaitable[bool]]:
+        async def find() -> bool:
+            key = standing.key_in(pod)
+            return await self._kind(pod, key, request_id).is_used(BottomId(key.name))
+
+        return find
+
+    async def record(self, taken: Taken, request_id: str) -> Sequence[PutWish]:
+        """Make what a pod has now the wish, with its jobs, and what that needs too.
+
+        Returns the wishes that were changed, what is needed first. Raises Conflict, PodError.
+        """
+        put = await self._record(taken, request_id)
+        if put is None:
+            return ()
+        puts: list[PutWish] = []
+        for need in list_needs(put.wish):
+            standing = await self.look_up(need, request_id)
+            if standing.wish is None:
+                needed = Taken(taken.pod, standing.key, standing.bottom_id(taken.pod))
+                puts += await self.record(needed, request_id)
+        return [*puts, put]
+
+    async def _record(self, taken: Taken, request_id: str) -> PutWish | None:
+        """Make what a pod has now the wish; None when it is the wish already.
 
         The wish is read before the pod is: whoever changes the pod later puts a wish later,
         or sees that somebody else did and reads the pod again. Raises Conflict, PodError.
@@ -141,22 +181,26 @@ class Wishing:
             return put
         raise Conflict(f"{taken.key} keeps changing; please retry")
 
-    async def spread(self, put: PutWish, pods: Sequence[Pod], request_id: str) -> None:
-        """Carry a wish to other pods now, as far as they answer soon; jobs see to the rest."""
-        calls = {pod.name: self._carrier(pod, put.wish.key, request_id) for pod in pods}
+    async def spread(self, puts: Sequence[PutWish], pods: Sequence[Pod], request_id: str) -> None:
+        """Carry wishes to other pods now, as far as they answer soon; jobs see to the rest."""
+        calls = {pod.name: self._carrier(pod, puts, request_id) for pod in pods}
         try:
             outcomes = await fan_out(calls, timeout_s=SPREAD_S)
         finally:
-            self._requests.ring(put.job_ids, request_id)
+            self._requests.ring([job_id for put in puts for job_id in put.job_ids], request_id)
+        wishes = ", ".join(str(put.wish.key) for put in puts)
         for name, outcome in outcomes.items():
             if isinstance(outcome, Failed):
                 log.warning(
                     "left to a job",
-                    extra={"wish": str(put.wish.key), "pod": name, "reason": outcome.reason},
+                    extra={"wish": wishes, "pod": name, "reason": outcome.reason},
                 )
 
-    def _carrier(self, pod: Pod, key: WishKey, request_id: str) -> Callable[[], Awaitable[str]]:
-        async def carry() -> str:
-            return await self._replication.apply(pod, key, request_id)
+    def _carrier(
+        self, pod: Pod, puts: Sequence[PutWish], request_id: str
+    ) -> Callable[[], Awaitable[None]]:
+        async def carry() -> None:
+            for put in puts:
+                await self._replication.apply(pod, put.wish.key, request_id)
 
         return carry

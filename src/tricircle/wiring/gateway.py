@@ -26,6 +26,7 @@ from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.hooks import ByIdHook, CreateHook
 from tricircle.gateway.merging import Merger, PageHook
 from tricircle.gateway.named_hosts import NamedHosts
+from tricircle.gateway.naming import Names
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
 from tricircle.gateway.scales import NeedsOf, Scales
@@ -37,6 +38,7 @@ from tricircle.usecases.locate import Locator
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.same_pod import SamePod
+from tricircle.usecases.twin_ids import TwinIds
 from tricircle.usecases.wishing import Wishing
 from tricircle.wiring.storage import open_storage
 
@@ -60,6 +62,7 @@ class Base:
     directory: Directory
     requests: JobRequests
     forwarder: Forwarder
+    twins: TwinIds
     asker: Asker
     locator: Locator
 
@@ -108,7 +111,11 @@ async def open_gateway(
         stack.callback(tokens.close)
         bell = await stack.enter_async_context(open_bell(settings))
         forwarder = Forwarder(
-            cloud, profile, lambda: directory.topology, settings.gateway.request_timeout_s
+            cloud,
+            profile,
+            lambda: directory.topology,
+            settings.gateway.request_timeout_s,
+            Names(twins),
         )
         base = Base(
             settings,
@@ -120,6 +127,7 @@ async def open_gateway(
             Background(),
             directory,
             JobRequests(stores.desk, bell),
+        twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, clock)
             forwarder,
             Asker(
                 forwarder,
@@ -133,6 +141,7 @@ async def open_gateway(
                 lambda: directory.topology,
                 profile.lookups,
                 clock,
+            twins,
                 cache_size=settings.gateway.route_cache_size,
                 timeout_s=settings.gateway.request_timeout_s,
             ),
@@ -200,8 +209,8 @@ def _make_app(
 
 
 def _make_replicator(base: Base, forwarder: Forwarder) -> Replicator:
-    stores = base.stores
-    kinds = ReplicaKinds(base.cloud, base.credential, base.settings.gateway.request_timeout_s)
-    replication = Replication(stores.wishes, stores.routings, stores.pods, kinds)
-    wishing = Wishing(stores.wishes, stores.routings, kinds, replication, base.requests)
+    stores, timeout_s = base.stores, base.settings.gateway.request_timeout_s
+    kinds = ReplicaKinds(base.cloud, base.credential, timeout_s, base.twins)
+    replication = Replication(stores.wishes, base.twins, stores.pods, kinds)
+    wishing = Wishing(stores.wishes, base.twins, kinds, replication, base.requests)
     return Replicator(forwarder, wishing, base.topology, lambda: str(uuid.uuid4()))

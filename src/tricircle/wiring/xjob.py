@@ -34,6 +34,7 @@ from tricircle.usecases.purging import Purging
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
+from tricircle.usecases.twin_ids import TwinIds
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
@@ -162,7 +163,8 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         ground.clock,
         timeout_s=timeout_s,
     )
-    replicas = ReplicaKinds(cloud, credential, timeout_s)
+    twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, ground.clock)
+    replicas = ReplicaKinds(cloud, credential, timeout_s, twins)
     requests = JobRequests(stores.desk, ground.bell)
     quotas = make_server_quotas(
         settings, stores, cloud, credential, ground.directory, requests, ground.clock
@@ -174,7 +176,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         group_removal=ServerGroupRemoval(
             cloud, credential, stores.routings, stores.pods, timeout_s
         ),
-        replication=Replication(stores.wishes, stores.routings, stores.pods, replicas),
+        replication=Replication(stores.wishes, twins, stores.pods, replicas),
         pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas),
         counting=quotas.count_jobs,
         carrying=quotas.carrying,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import assert_never
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from tricircle.core.model import BottomId
-from tricircle.core.replicas import (
+from tricircle.core.replica_plans import (
     DESCRIBED,
     SPECS_SHOWN,
     Admit,
     Change,
     Create,
     Expel,
-    Flavor,
     Remove,
     SetSpecs,
     Step,
@@ -25,14 +23,18 @@ from tricircle.core.replicas import (
     flavor_body,
     plan_flavor,
     plan_removal,
-    read_flavor,
 )
+from tricircle.core.replicas import Flavor, read_flavor
 from tricircle.core.versions import pick_version
 from tricircle.core.wishes import Document, Wish, WishKey, WishPod
 from tricircle.usecases.replicas.pod_service import PodService, Reply
 from tricircle.usecases.replicas.replica_kind import Shown, WishAtPod, thing_of
+from tricircle.usecases.replicas.spec_steps import SpecSteps, SpecWords
 
 _PAGE = "500"
+_WORDS = SpecWords(
+    "os-extra_specs", "extra_specs", "addTenantAccess", "removeTenantAccess", "tenant"
+)
 
 
 class Flavors:
@@ -41,6 +43,7 @@ class Flavors:
     def __init__(self, service: PodService) -> None:
         self._service = service
         self._version = pick_version(service.endpoint.versions, (SPECS_SHOWN, DESCRIBED))
+        self._specs = SpecSteps(service, self._version, _WORDS)
 
     async def show(self, key: WishKey) -> Shown | None:
         """Return the flavor with an id."""
@@ -78,18 +81,10 @@ class Flavors:
                 return await self._change("DELETE", path)
             case Change(values):
                 return await self._change("PUT", path, {"flavor": values})
-            case SetSpecs(specs):
-                return await self._change("POST", f"{path}/os-extra_specs", {"extra_specs": specs})
-            case UnsetSpec(name):
-                return await self._change("DELETE", f"{path}/os-extra_specs/{quote(name, safe='')}")
-            case Admit(project):
-                body = {"addTenantAccess": {"tenant": project}}
-                return await self._change("POST", f"{path}/action", body)
-            case Expel(project):
-                body = {"removeTenantAccess": {"tenant": project}}
-                return await self._change("POST", f"{path}/action", body)
+            case SetSpecs() | UnsetSpec() | Admit() | Expel():
+                return await self._specs.take(path, step)
             case _:
-                assert_never(step)
+                raise ValueError(f"a flavor cannot be changed so: {step}")
 
     async def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
         """Yield what the pod has of these wishes, by reading its list once."""
@@ -100,13 +95,16 @@ class Flavors:
                 if wish is not None:
                     yield wish, await self._complete(item)
 
+    async def is_used(self, bottom_id: BottomId) -> bool:
+        """Tell that nothing keeps a flavor from being deleted."""
+        return False
+
     def _wished(self, wish: Wish) -> Flavor:
         wished = read_flavor(wish.document)
         return wished if self._version >= DESCRIBED else replace(wished, description=None)
 
     async def _change(self, method: str, path: str, body: Document | None = None) -> str:
-        reply = await self._service.change(method, path, self._version, body)
-        return reply.message if reply.status >= 300 else ""
+        return await self._service.attempt(method, path, self._version, body)
 
     async def _pages(self) -> AsyncIterator[Sequence[Document]]:
         query = {"is_public": "None", "limit": _PAGE}

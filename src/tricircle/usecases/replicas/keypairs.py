@@ -9,11 +9,10 @@ from urllib.parse import quote
 
 from tricircle.core.errors import PodTimeout
 from tricircle.core.model import BottomId, Version
-from tricircle.core.replicas import (
+from tricircle.core.replica_plans import (
     KEYPAIR_PAGES,
     OF_OTHERS,
     Create,
-    KeyPair,
     Remove,
     Step,
     Steps,
@@ -21,8 +20,8 @@ from tricircle.core.replicas import (
     keypair_versions,
     plan_keypair,
     plan_removal,
-    read_keypair,
 )
+from tricircle.core.replicas import KeyPair, read_keypair
 from tricircle.core.versions import pick_version
 from tricircle.core.wishes import Document, Wish, WishKey, WishPod
 from tricircle.usecases.fanout import Failed, fan_out
@@ -77,6 +76,10 @@ class KeyPairs:
             case _:
                 raise ValueError(f"a key pair cannot be changed: {step}")
         return reply.message if reply.status >= 300 else ""
+
+    async def is_used(self, bottom_id: BottomId) -> bool:
+        """Tell that nothing keeps a key pair from being deleted."""
+        return False
 
     async def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
         """Yield what the pod has of these wishes, by reading the list of each owner once."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from tricircle.core.errors import PodMisbehaved
+from tricircle.core.errors import PodMisbehaved, StillInUse
 from tricircle.core.model import Endpoint, Pod, Service, Version
 from tricircle.core.versions import STANDARD_HEADER
 from tricircle.core.wishes import Document
@@ -56,9 +56,9 @@ class PodService:
         request_id: str,
         timeout_s: float,
     ) -> None:
-        self.pod, self.endpoint = pod, endpoint
+        self.pod, self.endpoint, self.request_id = pod, endpoint, request_id
         self._cloud, self._credential = cloud, credential
-        self._request_id, self._timeout_s = request_id, timeout_s
+        self._timeout_s = timeout_s
 
     async def get(self, path: str, version: Version, **query: str) -> Reply:
         """Return what is at a path, which must be there. Raises PodError."""
@@ -75,9 +75,27 @@ class PodService:
         """Change something; besides success the status may be 404 or 409. Raises PodError."""
         return await self._send(method, path, version, query, body, (404, 409))
 
-    async def try_delete(self, path: str, version: Version) -> Reply:
-        """Delete something; the status may be 400 too: what is in use. Raises PodError."""
-        return await self._send("DELETE", path, version, {}, None, (400, 404, 409))
+    async def attempt(
+        self, method: str, path: str, version: Version, body: Document | None = None
+    ) -> str:
+        """Change something; return '' or, with 404 and 409, what the pod says. Raises PodError."""
+        reply = await self.change(method, path, version, body)
+        return reply.message if reply.status >= 300 else ""
+
+    async def change_unused(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        version: Version,
+        body: Document | None = None,
+        **query: str,
+    ) -> str:
+        """Do as ``attempt`` to what may be in use, which is 400. Raises StillInUse, PodError."""
+        reply = await self._send(method, path, version, query, body, (400, 404, 409))
+        if reply.status == 400:
+            raise StillInUse(f"{what} cannot be done to pod {self.pod.name} yet: {reply.message}")
+        return reply.message if reply.status >= 300 else ""
 
     async def _send(
         self,
@@ -92,7 +110,7 @@ class PodService:
         headers = [
             (b"x-auth-token", (await self._credential.get_token()).encode()),
             (b"accept", b"application/json"),
-            (b"x-openstack-request-id", self._request_id.encode()),
+            (b"x-openstack-request-id", self.request_id.encode()),
             (STANDARD_HEADER, api.encode()),
         ]
         sent = None
@@ -129,3 +147,18 @@ class PodService:
         return PodMisbehaved(
             self.pod.id, f"pod {self.pod.name} shows a {what} that cannot be used: {error}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PodServices:
+    """The Novas of pods, or the Cinders."""
+
+    service: Service
+    cloud: Cloud
+    credential: ServiceCredential
+    timeout_s: float
+
+    def of(self, pod: Pod, request_id: str) -> PodService:
+        """Return that of a pod, which must have it."""
+        endpoint = pod.endpoints[self.service]
+        return PodService(self.cloud, self.credential, pod, endpoint, request_id, self.timeout_s)

@@ -1,4 +1,4 @@
-"""What the three kinds of replicas have in common."""
+"""What all kinds of replicas have in common."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from tricircle.core.model import BottomId
-from tricircle.core.replicas import Step, Steps, Thing
+from tricircle.core.replica_plans import Step, Steps
+from tricircle.core.replicas import Thing
 from tricircle.core.wishes import Wish, WishKey, WishPod
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A thing as a pod shows it, with the pod's own id of it."""
+    """A thing as a pod shows it, with the pod's own id of it.
+
+    ``used_by`` are the volume types that QoS specs are of.
+    """
 
     bottom_id: BottomId
     thing: Thing
+    used_by: tuple[BottomId, ...] = ()
 
 
 T = TypeVar("T", bound=Thing)
@@ -35,7 +40,7 @@ WishAtPod = tuple[Wish, WishPod | None]
 
 
 class ReplicaKind(Protocol):
-    """The flavors, the key pairs or the volume types of one pod. All may raise PodError."""
+    """All replicas of one kind in one pod, e.g. its flavors. All may raise PodError."""
 
     async def show(self, key: WishKey) -> Shown | None:
         """Return the thing whose id in this very pod is the name of the key."""
@@ -50,7 +55,7 @@ class ReplicaKind(Protocol):
         ...
 
     def plan(self, wish: Wish, shown: Shown | None, made: bool) -> Steps:
-        """Return the steps of ``core.replicas``. Raises Conflict as they do."""
+        """Return the steps of ``core.replica_plans``. Raises Conflict as they do."""
         ...
 
     async def carry_out(self, wish: Wish, shown: Shown | None, step: Step) -> str:
@@ -58,6 +63,10 @@ class ReplicaKind(Protocol):
 
         Raises StillInUse for what cannot be removed yet.
         """
+        ...
+
+    async def is_used(self, bottom_id: BottomId) -> bool:
+        """Tell whether the pod would refuse to delete a thing because something uses it."""
         ...
 
     def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:

@@ -6,61 +6,62 @@ from collections.abc import AsyncIterator, Sequence
 from typing import assert_never
 from urllib.parse import quote
 
-from tricircle.core.errors import StillInUse
-from tricircle.core.model import BottomId, Version
-from tricircle.core.replicas import (
+from tricircle.core.model import BottomId, Kind, Version
+from tricircle.core.replica_plans import (
     Admit,
+    Associate,
     Change,
     Create,
+    Decrypt,
+    Disassociate,
+    Encrypt,
     Expel,
+    Reencrypt,
     Remove,
     SetSpecs,
     Step,
     Steps,
     UnsetSpec,
-    VolumeType,
+    encryption_body,
     plan_removal,
     plan_volume_type,
-    read_volume_type,
     volume_type_body,
 )
-from tricircle.core.wishes import Document, Wish, WishKey, WishPod
+from tricircle.core.replicas import VolumeType, read_volume_type
+from tricircle.core.wishes import Document, Replica, Wish, WishKey, WishPod
+from tricircle.usecases.replicas.named_list import NamedList
 from tricircle.usecases.replicas.pod_service import PodService, Reply
 from tricircle.usecases.replicas.replica_kind import Shown, WishAtPod, thing_of
+from tricircle.usecases.replicas.spec_steps import SpecSteps, SpecWords
+from tricircle.usecases.twin_ids import TwinIds
 
-_PAGE = "500"
 _VERSION = Version(3, 0)
+_GROUPS = Version(3, 13)
+_PAGE = "500"
+_WORDS = SpecWords(
+    "extra_specs", "extra_specs", "addProjectAccess", "removeProjectAccess", "project"
+)
 
 
 class VolumeTypes:
     """``ReplicaKind`` for volume types: each pod gives ids of its own, names are unique."""
 
-    def __init__(self, service: PodService) -> None:
-        self._service = service
+    def __init__(self, service: PodService, twins: TwinIds) -> None:
+        self._service, self._twins = service, twins
+        self._list = NamedList(service, Replica.VOLUME_TYPE)
+        self._specs = SpecSteps(service, _VERSION, _WORDS)
 
     async def show(self, key: WishKey) -> Shown | None:
         """Return the type whose id in this pod is the name of the key."""
-        return await self._show(key.name)
+        return await self._list.show(key.name, self._complete)
 
     async def search(self, label: str) -> Shown | None:
         """Return the type with a name."""
-        async for page in self._pages():
-            for item in page:
-                if item.get("name") == label:
-                    return await self._complete(item)
-        return None
+        return await self._list.search(label, self._complete)
 
     async def find(self, wish: Wish, known: WishPod | None) -> Shown | None:
         """Return the type of a wish: by its id in the pod, else by its name now or before."""
-        if known is not None and known.bottom_id:
-            shown = await self._show(known.bottom_id)
-            if shown is not None:
-                return shown
-        for name in _names(read_volume_type(wish.document)):
-            shown = await self.search(name)
-            if shown is not None:
-                return shown
-        return None
+        return await self._list.find(wish, known, self._complete)
 
     def plan(self, wish: Wish, shown: Shown | None, made: bool) -> Steps:
         """Return what makes the type like the wish."""
@@ -72,84 +73,99 @@ class VolumeTypes:
 
     async def carry_out(self, wish: Wish, shown: Shown | None, step: Step) -> str:
         """Do a step; return '' or what the pod says."""
-        path = f"/types/{quote(shown.bottom_id if shown else '', safe='')}"
+        type_id = shown.bottom_id if shown else BottomId("")
+        path = self._list.path_of(type_id)
         match step:
             case Create():
                 body = volume_type_body(read_volume_type(wish.document))
-                return await self._change("POST", "/types", body)
+                return await self._service.attempt("POST", "/types", _VERSION, body)
             case Remove():
-                return await self._remove(wish, path)
+                return await self._change_unused(wish, "DELETE", path)
             case Change(values):
-                return await self._change("PUT", path, {"volume_type": values})
-            case SetSpecs(specs):
-                return await self._change("POST", f"{path}/extra_specs", {"extra_specs": specs})
-            case UnsetSpec(name):
-                return await self._change("DELETE", f"{path}/extra_specs/{quote(name, safe='')}")
-            case Admit(project):
-                body = {"addProjectAccess": {"project": project}}
-                return await self._change("POST", f"{path}/action", body)
-            case Expel(project):
-                body = {"removeProjectAccess": {"project": project}}
-                return await self._change("POST", f"{path}/action", body)
+                body = {"volume_type": values}
+                return await self._service.attempt("PUT", path, _VERSION, body)
+            case SetSpecs() | UnsetSpec() | Admit() | Expel():
+                return await self._specs.take(path, step)
+            case Encrypt(encryption):
+                body = encryption_body(encryption)
+                return await self._change_unused(wish, "POST", f"{path}/encryption", body)
+            case Reencrypt(encryption):
+                body = encryption_body(encryption)
+                return await self._change_unused(wish, "PUT", f"{path}/encryption/all", body)
+            case Decrypt():
+                return await self._change_unused(wish, "DELETE", f"{path}/encryption/all")
+            case Associate(qos_specs):
+                return await self._associate(type_id, qos_specs, "associate")
+            case Disassociate(qos_specs):
+                return await self._associate(type_id, qos_specs, "disassociate")
             case _:
                 assert_never(step)
 
-    async def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
-        """Yield what the pod has of these wishes, by reading its list once."""
-        by_id = {known.bottom_id: wish for wish, known in wishes if known and known.bottom_id}
-        by_name = {
-            str(wish.document.get("name")): wish
-            for wish, known in wishes
-            if known is None or not known.bottom_id
-        }
-        async for page in self._pages():
-            for item in page:
-                wish = by_id.get(BottomId(str(item.get("id"))))
-                wish = wish or by_name.get(str(item.get("name")))
-                if wish is not None:
-                    yield wish, await self._complete(item)
-
-    async def _show(self, type_id: str) -> Shown | None:
-        reply = await self._service.find(f"/types/{quote(type_id, safe='')}", _VERSION)
-        return await self._complete(reply.item("volume_type")) if reply else None
-
-    async def _change(self, method: str, path: str, body: Document | None = None) -> str:
-        reply = await self._service.change(method, path, _VERSION, body)
-        return reply.message if reply.status >= 300 else ""
-
-    async def _remove(self, wish: Wish, path: str) -> str:
-        reply = await self._service.try_delete(path, _VERSION)
-        if reply.status == 400:
-            raise StillInUse(
-                f"{wish.key} cannot be removed from pod {self._service.pod.name} yet: "
-                f"{reply.message}"
-            )
-        return reply.message if reply.status >= 300 else ""
-
-    async def _pages(self) -> AsyncIterator[Sequence[Document]]:
-        """Yield the list until a page is empty: not every Cinder says whether there are more."""
-        query = {"is_public": "None", "limit": _PAGE}
-        while page := (await self._service.get("/types", _VERSION, **query)).items("volume_types"):
-            yield page
+    async def is_used(self, bottom_id: BottomId) -> bool:
+        """Tell whether volumes or groups are of a type, or it is what those without one get."""
+        default = await self._service.find("/types/default", _VERSION)
+        if default and default.item("volume_type").get("id") == bottom_id:
+            return True
+        query = {"all_tenants": "1", "volume_type_id": bottom_id, "limit": "1"}
+        if (await self._service.get("/volumes", _VERSION, **query)).items("volumes"):
+            return True
+        query = {"all_tenants": "1", "limit": _PAGE}
+        while True:
+            reply = await self._service.get("/groups/detail", _GROUPS, **query)
+            page = reply.items("groups")
+            if any(bottom_id in _texts(one.get("volume_types")) for one in page):
+                return True
+            if not page or "group_links" not in reply.document:
+                return False
             query["marker"] = str(page[-1].get("id"))
 
+    def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
+        """Yield what the pod has of these wishes, by reading its list once."""
+        return self._list.scan(wishes, self._complete)
+
+    async def _change_unused(
+        self, wish: Wish, method: str, path: str, body: Document | None = None
+    ) -> str:
+        what = f"{method} of {wish.key}"
+        return await self._service.change_unused(what, method, path, _VERSION, body)
+
+    async def _associate(self, type_id: BottomId, qos_specs: str, verb: str) -> str:
+        """Give a type QoS specs or take them away: Cinder wants that as a GET."""
+        pod, service = self._service.pod, self._service
+        bottom_id = await self._twins.find_bottom(
+            Kind.QOS_SPECS, pod.id, qos_specs, service.request_id
+        )
+        path = f"/qos-specs/{quote(bottom_id or qos_specs, safe='')}/{verb}"
+        reply = await service.change("GET", path, _VERSION, vol_type_id=type_id)
+        return reply.message if reply.status >= 300 else ""
+
     async def _complete(self, item: Document) -> Shown:
-        """Return a type with those who may use it, which is not shown with it."""
+        """Return a type with what is not shown with it: encryption, and who may use it."""
         bottom_id = BottomId(str(item.get("id")))
+        path = self._list.path_of(bottom_id)
+        encryption = await self._service.find(f"{path}/encryption", _VERSION)
+        found = encryption.document if encryption else {}
+        item = {**item, "encryption": found or None, "qos_specs": await self._qos_specs(item)}
         if item.get("is_public") is False:
-            path = f"/types/{quote(bottom_id, safe='')}/os-volume-type-access"
-            access = await self._service.find(path, _VERSION)
+            access = await self._service.find(f"{path}/os-volume-type-access", _VERSION)
             item = {**item, "projects": _projects(access) if access else []}
         try:
             return Shown(bottom_id, read_volume_type(item))
         except ValueError as error:
             raise self._service.misread("volume type", error) from None
 
+    async def _qos_specs(self, item: Document) -> str | None:
+        """Return the id at the top of the QoS specs of a type, the pod's own if it has none."""
+        bottom_id = item.get("qos_specs_id")
+        if not isinstance(bottom_id, str):
+            return None
+        known = await self._twins.find_all(Kind.QOS_SPECS, bottom_id, self._service.request_id)
+        return known.find_top(bottom_id) or bottom_id
+
 
 def _projects(access: Reply) -> list[object]:
     return [one.get("project_id") for one in access.items("volume_type_access")]
 
 
-def _names(wished: VolumeType) -> Sequence[str]:
-    before = wished.formerly.name if wished.formerly else wished.name
-    return (wished.name,) if before == wished.name else (wished.name, before)
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
