@@ -8,9 +8,9 @@ from functools import cache
 
 import pytest
 from gabbi.case import HTTPTestCase
-from gabbi.httpclient import Http
 
 from tests.api.cases import make_suite
+from tests.api.exchanges import WatchedHttp
 from tests.api.places import Place, open_lab, open_simulated
 from tests.api.world import made_in
 
@@ -47,9 +47,8 @@ def values(place: Place) -> Iterator[Mapping[str, str]]:
 class Suites:
     """The files of cases, each made ready once for a place."""
 
-    def __init__(self, values: Mapping[str, str], client: Http) -> None:
-        self._client = client
-        self._roots = {"compute": values["COMPUTE"], "volume": values["VOLUME"]}
+    def __init__(self, roots: Mapping[str, str], client: WatchedHttp) -> None:
+        self._roots, self._client = roots, client
         self.get = cache(self._make)
 
     def _make(self, service: str, file: str) -> list[HTTPTestCase]:
@@ -57,8 +56,9 @@ class Suites:
 
 
 @pytest.fixture(scope="session")
-def suites(values: Mapping[str, str]) -> Iterator[Suites]:
+def suites(place: Place, values: Mapping[str, str]) -> Iterator[Suites]:
     """All files of cases for this place."""
-    client = Http(cert_validate=False)
-    yield Suites(values, client)
+    roots = {"compute": values["COMPUTE"], "volume": values["VOLUME"]}
+    client = WatchedHttp(place.exchanges, roots)
+    yield Suites(roots, client)
     client.client.close()

@@ -18,8 +18,8 @@ import yaml
 from keystoneauth1.identity.v3 import Password
 from keystoneauth1.session import Session
 
+from tests.api.exchanges import Exchanges, WatchedCloud
 from tests.simulated_top import run_top
-from tricircle.testing.cloud import SimulatedCloud
 
 LAB_RUN = Path(__file__).resolve().parents[2] / "lab" / "run"
 DOMAIN = "default"
@@ -112,7 +112,8 @@ class Place:
     """A cloud made of pods: where its top is, where the pods are, and who may ask.
 
     ``people`` are ``member`` and ``reader`` of one project, ``other``, a member of another
-    one, and ``admin`` with a third.
+    one, and ``admin`` with a third. What simulated pods are asked is in ``exchanges``; nobody sees
+    what those of the lab are asked.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Place:
     region: str
     pods: tuple[str, ...]
     people: Mapping[str, Person] = field(default_factory=dict)
+    exchanges: Exchanges = field(default_factory=Exchanges)
 
     @property
     def member(self) -> Person:
@@ -138,7 +140,8 @@ class Place:
 @contextmanager
 def open_simulated(folder: Path) -> Iterator[Place]:
     """Yield a top in front of two simulated pods."""
-    cloud = SimulatedCloud(("pod1", "pod2"))
+    exchanges = Exchanges()
+    cloud = WatchedCloud(exchanges, ("pod1", "pod2"))
     people = {"member": "demo", "reader": "demo", "other": "other", "admin": "admin"}
     for name, project in people.items():
         cloud.token(name, project, (name if name != "other" else "member",))
@@ -146,7 +149,8 @@ def open_simulated(folder: Path) -> Iterator[Place]:
         cloud.catalogue.set_endpoint("RegionOne", "compute", f"{top.compute}/v2.1")
         cloud.catalogue.set_endpoint("RegionOne", "volumev3", f"{top.volume}/v3/$(project_id)s")
         auth_url = f"{top.network.removesuffix('/top/network')}/identity/v3"
-        place = Place("simulated", auth_url, cloud.top_region, tuple(cloud.pods))
+        pods = tuple(cloud.pods)
+        place = Place("simulated", auth_url, cloud.top_region, pods, exchanges=exchanges)
         persons = {
             name: Person(auth_url, name, PASSWORD, project) for name, project in people.items()
         }
