@@ -35,7 +35,11 @@ from tricircle.wiring.compute import open_compute
 from tricircle.wiring.volume import open_volume
 
 COMPUTE_RANGE = VersionRange(Version(2, 1), Version(2, 100))
-_NO_QUOTA = "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
+_NO_QUOTA = {
+    "[quota]": "instances = -1\ncores = -1\nram = -1\n",
+    "[volume_quota]": "volumes = -1\ngigabytes = -1\nsnapshots = -1\nbackups = -1\n"
+    "backup_gigabytes = -1\ngroups = -1\n",
+}
 _EMPTY = Path(tempfile.mkdtemp(), "empty.sqlite")
 VOLUME_RANGE = VersionRange(Version(3, 0), Version(3, 71))
 
@@ -187,10 +191,11 @@ project_name = service
 user_domain_name = Default
 project_domain_name = Default
 """
+    free = "".join(f"{name}\n{no}" for name, no in _NO_QUOTA.items() if name not in options)
     path = folder / "tricircle.conf"
     path.write_text(
         f"[database]\nconnection = {database_url}\n"
         f"[keystone_authtoken]\nwww_authenticate_uri = {url}/identity/v3\n{login}"
-        f"[service_credential]\n{login}\n{options}\n" + ("" if "[quota]" in options else _NO_QUOTA)
+        f"[service_credential]\n{login}\n{options}\n{free}"
     )
     return load_settings("tricircle-test", files=[str(path)])

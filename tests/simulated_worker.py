@@ -28,7 +28,7 @@ from tricircle.core.runs import Outcome
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.wiring.networks import find_top_network, make_networks
-from tricircle.wiring.quotas import make_server_quotas
+from tricircle.wiring.quotas import QuotaParts, make_carrying, make_count_jobs
 from tricircle.wiring.storage import open_storage
 from tricircle.xjob.kinds import by_name, kind
 from tricircle.xjob.worker import Worker, WorkerOptions
@@ -57,7 +57,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         )
         await directory.refresh()
         requests = JobRequests(stores.desk, SilentBell())
-        quotas = make_server_quotas(settings, stores, cloud, credential, directory, requests, clock)
+        quotas = QuotaParts(settings, stores, cloud, credential, directory, requests, clock)
+        carrying = make_carrying(quotas)
         made = make_networks(
             cloud,
             credential,
@@ -74,9 +75,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             kind(RepairPort, made.repair.run),
             kind(RepairTwin, made.repair.run),
             kind(DeleteStrayPort, made.repair.run),
-            kind(CountUsage, quotas.count_jobs.count),
-            kind(CarryQuota, quotas.carrying.carry),
-            kind(CarryQuotaClass, quotas.carrying.carry_class),
+            kind(CountUsage, make_count_jobs(quotas).count),
+            kind(CarryQuota, carrying.carry),
+            kind(CarryQuotaClass, carrying.carry_class),
         )
         options = WorkerOptions("test-worker", poll_interval_s=0.1)
         worker = Worker(

@@ -26,6 +26,7 @@ def body(**values: object) -> bytes:
     ("given", "expected"),
     [
         (body(cores=5, ram="6", force="True"), Setting({"cores": 5, "ram": 6}, True, True)),
+        (body(cores=" +5", id="p", tenant_id=1), Setting({"cores": 5}, False, True)),
         (body(cores=-1, force=False), Setting({"cores": -1}, False, True)),
         (body(cores=-2, ram="x"), Setting({}, False, False)),
         (body(cores=True, ram=1.5), Setting({}, False, False)),
@@ -49,11 +50,14 @@ def test_pods_get_what_is_counted_as_unlimited_and_the_rest_as_it_came() -> None
 
 
 def test_only_what_a_pod_shows_is_replaced() -> None:
-    shown = show(body(cores=1, other=2), "quota_set", {"cores": 9, "ram": 9}, str)
-    assert json.loads(shown) == {"quota_set": {"cores": 9, "other": 2}}
+    top = {"cores": 9, "ram": 9, "volumes_a.b": 9}
+    shown = show(body(cores=1, other=2, **{"volumes_a.b": 1}), "quota_set", top.get, "limit")
+    assert json.loads(shown) == {"quota_set": {"cores": 9, "other": 2, "volumes_a.b": 9}}
+    shown = show(body(cores={"limit": 1, "in_use": 2}), "quota_set", top.get, "limit")
+    assert json.loads(shown) == {"quota_set": {"cores": {"limit": 9, "in_use": 2}}}
 
 
-BOUNDS = Bounds({"cores": 20}, {"cores": 8}, {"cores": 3}, {"cores": 2})
+BOUNDS = Bounds({"cores": 20}, {}, {"cores": 8}, {"cores": 3}, {"cores": 2})
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,6 @@ def test_limits_have_novas_bounds(limit: int, is_user: bool, refused: str) -> No
 
 
 def test_without_a_limit_of_the_project_users_have_no_upper_bound() -> None:
-    bounds = Bounds({"cores": -1}, {}, {}, {"cores": 2})
+    bounds = Bounds({"cores": -1}, {}, {}, {}, {"cores": 2})
     require_within({"cores": -1}, bounds, True)
     require_within({"cores": 2}, bounds, False)

@@ -9,13 +9,15 @@ import pytest
 from tests.usecases.served_pod import EAST, ERRAND, ServedPod, open_pod
 from tricircle.core.errors import PodError, PodMisbehaved
 from tricircle.core.jobs import CarryQuota, CarryQuotaClass
-from tricircle.core.model import PodId, ProjectId, Service, TopId
+from tricircle.core.model import PodId, ProjectId, Service, TopId, Version
 from tricircle.core.quotas import Holder
 from tricircle.core.runs import Succeeded
+from tricircle.core.server_quotas import SERVERS
 from tricircle.testing.clock import FakeClock
 from tricircle.testing.cloud import Refuse, Reply
-from tricircle.usecases.quota_carrying import QuotaCarrying
-from tricircle.usecases.server_usage import FlavorSizes, PodNovas, ServerSizes, ServerUsage
+from tricircle.usecases.quota_carrying import QuotaCarrying, QuotaKeeper
+from tricircle.usecases.replicas.pod_service import PodServices
+from tricircle.usecases.server_usage import FlavorSizes, ServerSizes, ServerUsage
 
 USER = "u" * 32
 
@@ -31,9 +33,10 @@ class World:
         assert project is not None
         self.project = Holder(Service.COMPUTE, ProjectId(project.id))
         self.user = Holder(Service.COMPUTE, self.project.project_id, USER)
-        self.novas = PodNovas(served.http, served.credential, 5.0)
+        self.novas = PodServices(Service.COMPUTE, served.http, served.credential, 5.0)
+        keeper = QuotaKeeper(self.novas, SERVERS, Version(2, 56), force=True)
         self.limits = served.stores.quota_limits
-        self.carrying = QuotaCarrying(self.limits, served.stores.pods, self.novas)
+        self.carrying = QuotaCarrying(self.limits, served.stores.pods, {Service.COMPUTE: keeper})
 
     def job(self, holder: Holder) -> CarryQuota:
         return CarryQuota(EAST, "compute", holder.project_id, holder.user_id)

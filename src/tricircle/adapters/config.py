@@ -420,6 +420,52 @@ _QUOTA_OPTS = [
     ),
 ]
 
+_VOLUME_QUOTA_OPTS = [
+    cfg.IntOpt(
+        "volumes",
+        default=10,
+        min=-1,
+        help="Volumes that a project may have in all pods together, where no administrator has set "
+        "another limit; -1 is unlimited. Change it to have other defaults than Cinder's.",
+    ),
+    cfg.IntOpt(
+        "gigabytes",
+        default=1000,
+        min=-1,
+        help="GiB that the volumes and snapshots of a project may have, likewise.",
+    ),
+    cfg.IntOpt(
+        "snapshots",
+        default=10,
+        min=-1,
+        help="Snapshots of volumes that a project may have, likewise.",
+    ),
+    cfg.IntOpt(
+        "backups",
+        default=10,
+        min=-1,
+        help="Backups that a project may have, likewise.",
+    ),
+    cfg.IntOpt(
+        "backup_gigabytes",
+        default=1000,
+        min=-1,
+        help="GiB that the backups of a project may have, likewise.",
+    ),
+    cfg.IntOpt(
+        "groups",
+        default=10,
+        min=-1,
+        help="Groups of volumes that a project may have, likewise.",
+    ),
+    cfg.BoolOpt(
+        "no_snapshot_gb_quota",
+        default=False,
+        help="Whether the GiB of snapshots count for nothing. Set it as the option of this name is "
+        "set in the Cinders of all pods.",
+    ),
+]
+
 _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
     {
         "DEFAULT": _CORE_OPTS,
@@ -431,6 +477,7 @@ _OPTS: Mapping[str, Sequence[cfg.Opt]] = MappingProxyType(
         "gateway": _GATEWAY_OPTS,
         "xjob": _XJOB_OPTS,
         "quota": _QUOTA_OPTS,
+        "volume_quota": _VOLUME_QUOTA_OPTS,
     }
 )
 
@@ -530,6 +577,14 @@ class QuotaSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeQuotaSettings:
+    """[volume_quota]; a limit of -1 is unlimited."""
+
+    limits: Mapping[str, int]
+    no_snapshot_gb_quota: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All options of one program. ``source`` is for the libraries that bring their own."""
 
@@ -543,6 +598,7 @@ class Settings:
     gateway: GatewaySettings
     xjob: XjobSettings
     quota: QuotaSettings
+    volume_quota: VolumeQuotaSettings
     source: cfg.ConfigOpts = field(repr=False, compare=False)
 
 
@@ -597,6 +653,7 @@ def _read(source: cfg.ConfigOpts) -> Settings:
         gateway=_make_gateway(values["gateway"]),
         xjob=XjobSettings(**values["xjob"]),
         quota=QuotaSettings(**values["quota"]),
+        volume_quota=_make_volume_quota(values["volume_quota"]),
         source=source,
     )
 
@@ -619,6 +676,11 @@ def _read_group(source: cfg.ConfigOpts, group: str) -> dict[str, Any]:
 def _make_listen(values: dict[str, Any]) -> ListenSettings:
     public_url = values["public_url"]
     return ListenSettings(**{**values, "public_url": public_url and public_url.rstrip("/")})
+
+
+def _make_volume_quota(values: dict[str, Any]) -> VolumeQuotaSettings:
+    counts_none = values.pop("no_snapshot_gb_quota")
+    return VolumeQuotaSettings(MappingProxyType(values), counts_none)
 
 
 def _make_gateway(values: dict[str, Any]) -> GatewaySettings:

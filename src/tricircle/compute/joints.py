@@ -25,14 +25,6 @@ from tricircle.core.table import (
 _UUIDS_FROM = Version(2, 53)
 """From here on hypervisors and services are named by UUIDs, which no two pods share."""
 
-LIMITS = Aggregate(
-    Joint((
-        Rule("limits.absolute.total*", How.SUM),
-        Rule("limits.absolute.max*", How.LARGEST),
-    ))
-)  # fmt: skip
-"""GET /limits; the limits that the top holds are put in by ``rules.quota_sets``."""
-
 # Hypervisors.
 
 _HYPERVISOR_NUMBERS = ("id", "service.id")

@@ -105,6 +105,19 @@ def remove_value(body: bytes, place: str) -> bytes:
     return _edit(body, _steps(parent), change, None)
 
 
+def edit_fields(body: bytes, place: str, change: Callable[[RawObject], RawObject]) -> bytes:
+    """Return ``body`` with ``change`` applied to the keys of each object at ``place``.
+
+    For keys that are no words of the API, such as names that users give: they may hold dots.
+    """
+
+    def change_bytes(raw: bytes) -> bytes:
+        fields = _open_object(raw)
+        return raw if fields is None else _encode(change(fields))
+
+    return _edit(body, _steps(place), change_bytes, None)
+
+
 def encode(value: object) -> bytes:
     """Return ``value`` as JSON; ``msgspec.Raw`` parts are copied as they are."""
     return _encode(value)

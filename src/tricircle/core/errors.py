@@ -34,6 +34,10 @@ class Forbidden(TricircleError):
     """The token is good but does not allow this: 403."""
 
 
+class OverLimit(TricircleError):
+    """A quota of Cinder's is used up: 413; may be tried again when something was given back."""
+
+
 class NotFound(TricircleError):
     """The thing named in the request does not exist for this caller: 404."""
 

@@ -18,8 +18,11 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, TypeVar
 
 from tricircle.core.errors import BadInput
-from tricircle.core.model import PodId, ProjectId, TopId
+from tricircle.core.model import PodId, ProjectId, Service, TopId
 from tricircle.core.texts import MAX_LENGTH, is_storable
+
+COUNTED_SERVICES = frozenset({Service.COMPUTE.value, Service.VOLUME.value})
+"""Those with quotas that are held at the top."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class CountUsage(Job):
 
     kind: ClassVar[str] = "count_usage"
     for_operators: ClassVar[bool] = True
-    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": COUNTED_SERVICES}
     service: str
     project_id: ProjectId
 
@@ -164,7 +167,7 @@ class CarryQuota(Job):
 
     kind: ClassVar[str] = "carry_quota"
     for_operators: ClassVar[bool] = True
-    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": COUNTED_SERVICES}
     optional: ClassVar[frozenset[str]] = frozenset({"user_id"})
     pod_id: PodId
     service: str
@@ -178,7 +181,7 @@ class CarryQuotaClass(Job):
 
     kind: ClassVar[str] = "carry_quota_class"
     for_operators: ClassVar[bool] = True
-    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": frozenset({"compute"})}
+    choices: ClassVar[Mapping[str, frozenset[str]]] = {"service": COUNTED_SERVICES}
     pod_id: PodId
     service: str
     name: str

@@ -7,15 +7,17 @@ with a request but the bounds of what only the top counts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from tricircle.core.bodies import read_value, remove_value, set_value
+import msgspec
+
+from tricircle.core.bodies import RawObject, edit_fields, encode, read_value, set_value
 from tricircle.core.errors import BadInput, MalformedBody
 from tricircle.core.quotas import UNLIMITED, Amounts
 
-_NUMBER = re.compile(r"-?[0-9]+")
+_NO_LIMITS = frozenset({"force", "id", "tenant_id"})
+"""What a body may hold beside limits, in Nova or in Cinder."""
 _LARGEST = 0x7FFFFFFF
 _TRUE = frozenset({"true", "1", "on", "yes"})
 
@@ -37,7 +39,7 @@ def read_setting(body: bytes, place: str) -> Setting:
         given = None
     if not isinstance(given, dict):
         return Setting({}, False, False)
-    numbers = {name: _read(value) for name, value in given.items() if name != "force"}
+    numbers = {name: _read(value) for name, value in given.items() if name not in _NO_LIMITS}
     amounts = {name: value for name, value in numbers.items() if value is not None}
     forces = str(given.get("force", "")).lower() in _TRUE
     return Setting(amounts, forces, len(amounts) == len(numbers))
@@ -46,35 +48,44 @@ def read_setting(body: bytes, place: str) -> Setting:
 def _read(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    text = str(value)
-    if not _NUMBER.fullmatch(text):
+    try:
+        number = int(value)
+    except ValueError:
         return None
-    return int(text) if UNLIMITED <= int(text) <= _LARGEST else None
+    return number if UNLIMITED <= number <= _LARGEST else None
 
 
 def lift(body: bytes, place: str, names: Collection[str]) -> bytes:
     """Return the body with those limits unlimited, as a pod gets them."""
-    for name in names:
-        body = set_value(body, f"{place}.{name}", UNLIMITED)
-    return body
+    return edit_fields(
+        body,
+        place,
+        lambda fields: {
+            name: _raw(UNLIMITED) if name in names else value for name, value in fields.items()
+        },
+    )
 
 
 def leave_out(body: bytes, place: str, names: Collection[str]) -> bytes:
     """Return the body without those limits."""
-    for name in names:
-        body = remove_value(body, f"{place}.{name}")
-    return body
+    return edit_fields(
+        body,
+        place,
+        lambda fields: {name: value for name, value in fields.items() if name not in names},
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What is known where a limit is to be set.
 
-    ``limits`` are the project's, ``shared`` the sums of its users' own limits, ``own``
-    the user's own before, ``used`` what the project, or the user, uses.
+    ``limits`` are those that hold for the project, ``project`` those of them that were set
+    for itself, ``shared`` the sums of its users' own limits, ``own`` the user's own before,
+    ``used`` what the project, or the user, uses.
     """
 
     limits: Amounts
+    project: Amounts
     shared: Amounts
     own: Amounts
     used: Amounts
@@ -110,13 +121,26 @@ def _difference(one: int, other: int) -> int:
     return UNLIMITED if min(one, other) <= UNLIMITED else one - other
 
 
-def show(body: bytes, place: str, values: Mapping[str, int], key: Callable[[str], str]) -> bytes:
+def show(body: bytes, place: str, value_of: Callable[[str], int | None], inner: str) -> bytes:
     """Return a pod's answer with the top's values where the pod shows its own.
 
-    ``key`` makes of a resource's name where its value is below ``place``.
+    ``value_of`` gives the top's value for a key below ``place``, None for what is the pod's.
+    Where the pod shows an object, its ``inner`` is replaced, and else the whole value.
     """
-    for name, value in values.items():
-        where = f"{place}.{key(name)}"
-        if read_value(body, where) is not None:
-            body = set_value(body, where, value)
-    return body
+
+    def shown(raw: bytes, value: int) -> msgspec.Raw:
+        is_object = raw.lstrip()[:1] == b"{"
+        return msgspec.Raw(set_value(raw, inner, value)) if is_object else _raw(value)
+
+    def change(fields: RawObject) -> RawObject:
+        values = {name: value_of(name) for name in fields}
+        return {
+            name: raw if (value := values[name]) is None else shown(bytes(raw), value)
+            for name, raw in fields.items()
+        }
+
+    return edit_fields(body, place, change)
+
+
+def _raw(value: int) -> msgspec.Raw:
+    return msgspec.Raw(encode(value))

@@ -65,6 +65,42 @@ class Limits:
     user: Amounts
 
 
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """What of a service is counted at the top; all else is checked by each pod.
+
+    ``names`` are, and of what begins with one of ``families`` (a number for each volume
+    type) what somebody limits.
+    """
+
+    service: Service
+    names: tuple[str, ...]
+    families: tuple[str, ...] = ()
+
+    def has(self, name: str) -> bool:
+        """Tell whether a limit of this name is held at the top."""
+        return name in self.names or self.is_in_family(name)
+
+    def is_in_family(self, name: str) -> bool:
+        """Tell whether a limit is one of a family."""
+        return name.startswith(self.families)
+
+    def of(self, amounts: Amounts) -> dict[str, int]:
+        """Return those of some limits that are held at the top."""
+        return {name: amount for name, amount in amounts.items() if self.has(name)}
+
+    def applies(self, standing: Standing, limits: Limits) -> bool:
+        """Tell whether anybody limits what a project or its user may have, or once did."""
+        limited = (*limits.project.items(), *limits.user.items())
+        return bool(standing.used) or any(limit >= 0 and self.has(name) for name, limit in limited)
+
+    def families_of(self, standing: Standing, limits: Limits) -> frozenset[str]:
+        """Return what of the families is limited for a project, or once was."""
+        limited = (name for name, limit in limits.project.items() if limit >= 0)
+        kept = {*standing.used.get(WHOLE, ()), *limited}
+        return frozenset(name for name in kept if self.is_in_family(name))
+
+
 def limits_of(standing: Standing, configured: Amounts) -> Limits:
     """Return the limits that hold: those set, else the default class's, else the configured."""
     project = {**configured, **standing.defaults, **standing.project}

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tricircle.core.quotas import Amounts, Excess, Limits, Standing, find_excess
+from tricircle.core.model import Service
+from tricircle.core.quotas import Amounts, Counting, Excess, Limits, Standing, find_excess
 
 COUNTED = ("instances", "cores", "ram")
 """What is held at the top. All else is of one server, user or group, and checked by pods."""
+
+SERVERS = Counting(Service.COMPUTE, COUNTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class GatewayApp:
                 log.warning("request failed", extra={"reason": str(error), "status": status})
             version = request.version
             headers = self._profile.version_headers(version) if version is not None else ()
-            return faults.fault(status, str(error), headers)
+            return faults.fault_of(error, headers)
         except Exception:
             log.exception("unexpected error")
             return faults.internal_error()

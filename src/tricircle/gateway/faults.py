@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from tricircle.core import errors
+from tricircle.core.bodies import set_value
 from tricircle.gateway.answers import JSON, Answer, Header, json_answer
 
 _FAULT_NAMES: Mapping[int, str] = {
@@ -26,6 +27,7 @@ _FAULT_NAMES: Mapping[int, str] = {
 _STATUSES: Sequence[tuple[type[errors.TricircleError], int]] = (
     (errors.BadInput, 400),
     (errors.BodyTooLarge, 413),
+    (errors.OverLimit, 413),
     (errors.Forbidden, 403),
     (errors.NotFound, 404),
     (errors.Conflict, 409),
@@ -42,6 +44,15 @@ _STATUSES: Sequence[tuple[type[errors.TricircleError], int]] = (
 def status_of(error: errors.TricircleError) -> int:
     """Return the HTTP status of an error; 503 for whatever may pass by itself."""
     return next(status for kind, status in _STATUSES if isinstance(error, kind))
+
+
+def fault_of(error: errors.TricircleError, headers: Sequence[Header] = ()) -> Answer:
+    """Return an error in the form that the services give it."""
+    answer = fault(status_of(error), str(error), headers)
+    if not isinstance(error, errors.OverLimit):
+        return answer
+    body = set_value(answer.body, "overLimit.retryAfter", "0")
+    return Answer(answer.status, (*answer.headers, (b"retry-after", b"0")), body)
 
 
 def fault(status: int, message: str, headers: Sequence[Header] = ()) -> Answer:

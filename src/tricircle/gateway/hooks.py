@@ -29,6 +29,11 @@ class Call:
     plan: object = None
 
     @property
+    def is_own(self) -> bool:
+        """Tell whether the resource is of the caller's own project, as far as is recorded."""
+        return self.inbound.caller.project_id == self.place.project_id
+
+    @property
     def is_callers(self) -> bool:
         """Tell whether the resource is of the caller's project, or the caller an administrator."""
         return self.inbound.caller.may_use(self.place.project_id)
@@ -48,6 +53,22 @@ class ByIdHook(Protocol):
     async def failed(self, call: Call, error: PodError) -> Answer:
         """Return an answer when the pod could not be asked, or raise ``error``."""
         ...
+
+
+class PlainHook:
+    """No steps at all; see ``ByIdHook``."""
+
+    async def before(self, call: Call) -> Call | Answer:
+        """Return the call as it is."""
+        return call
+
+    async def after(self, call: Call, answer: Answer) -> Answer:
+        """Return the answer as it is."""
+        return answer
+
+    async def failed(self, call: Call, error: PodError) -> Answer:
+        """Raise the error."""
+        raise error
 
 
 class Creation(Protocol):

@@ -12,8 +12,7 @@ from tricircle.core.quotas import MAX_USER, WHOLE, Amounts, Holder
 from tricircle.core.server_quotas import COUNTED
 from tricircle.core.wishes import Document
 from tricircle.interfaces.clock import Clock
-from tricircle.interfaces.cloud import Cloud, ServiceCredential
-from tricircle.usecases.replicas.pod_service import PodService
+from tricircle.usecases.replicas.pod_service import PodServices
 
 _VERSION = Version(2, 57)
 """From here on quota sets hold no numbers of Neutron's."""
@@ -25,24 +24,10 @@ _REMEMBERED_S = 60.0
 _MOST_KNOWN = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class PodNovas:
-    """The Novas of pods, asked with the service credential."""
-
-    cloud: Cloud
-    credential: ServiceCredential
-    timeout_s: float
-
-    def of(self, pod: Pod, request_id: str) -> PodService:
-        """Return the Nova of a pod."""
-        endpoint = pod.endpoints[Service.COMPUTE]
-        return PodService(self.cloud, self.credential, pod, endpoint, request_id, self.timeout_s)
-
-
 class ServerUsage:
     """``interfaces.quotas.PodUsage`` for servers."""
 
-    def __init__(self, novas: PodNovas) -> None:
+    def __init__(self, novas: PodServices) -> None:
         self._novas = novas
 
     async def count(self, pod: Pod, holder: Holder, request_id: str) -> Amounts:
@@ -78,7 +63,7 @@ class HeldServer:
 class ServerSizes:
     """What servers have now, as their pod shows them."""
 
-    def __init__(self, novas: PodNovas) -> None:
+    def __init__(self, novas: PodServices) -> None:
         self._novas = novas
 
     async def find(self, pod: Pod, server_id: TopId, request_id: str) -> HeldServer | None:
@@ -111,7 +96,7 @@ class FlavorSizes:
     Nova lets nobody change them; a flavor can only be deleted and made anew.
     """
 
-    def __init__(self, novas: PodNovas, pods: Callable[[], Sequence[Pod]], clock: Clock) -> None:
+    def __init__(self, novas: PodServices, pods: Callable[[], Sequence[Pod]], clock: Clock) -> None:
         self._novas, self._pods, self._clock = novas, pods, clock
         self._known: dict[str, tuple[float, Amounts]] = {}
 

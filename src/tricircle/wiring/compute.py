@@ -9,23 +9,23 @@ from contextlib import AbstractAsyncContextManager
 from tricircle.adapters.config import Settings
 from tricircle.adapters.log import setup_logging
 from tricircle.compute.profile import PROFILE
+from tricircle.compute.quotas import QUOTAS
 from tricircle.compute.rules.actions import ServerActions
 from tricircle.compute.rules.aggregates import AggregateAnswers
 from tricircle.compute.rules.assisted_snapshots import AssistedSnapshots
 from tricircle.compute.rules.boot import Boot
 from tricircle.compute.rules.counted_boot import CountedBoot
-from tricircle.compute.rules.counted_servers import CountedActions, CountedServer
+from tricircle.compute.rules.counted_servers import CountedActions
 from tricircle.compute.rules.events import ServerEvents
 from tricircle.compute.rules.groups import ServerGroups
 from tricircle.compute.rules.interfaces import AttachInterface, DetachInterface
 from tricircle.compute.rules.needs import ServerNeeds
-from tricircle.compute.rules.quota_sets import QuotaSetAnswers, QuotaTools
 from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.server_groups import ServerGroupAnswers
 from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.compute.rules.twins import TwinIds
-from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.app import GatewayApp
+from tricircle.gateway.counted import ClaimKeeper, CountedResource
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
 from tricircle.usecases.ensure import TwinMaker
@@ -34,6 +34,7 @@ from tricircle.usecases.server_groups import ServerGroupTwins
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.proxies import make_network_proxies, make_proxies
+from tricircle.wiring.quota_answers import make_quota_answers
 from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
 
@@ -76,32 +77,20 @@ async def _make_rules(base: Base) -> Rules:
         base.asker, group_twins, base.stores.upkeep, leftovers, base.topology
     )
     shown, aggregates = ShownGroups(group_twins), AggregateAnswers(base.asker)
-    counted = make_server_quotas(
-        base.settings,
-        base.stores,
-        base.cloud,
-        base.credential,
-        base.directory,
-        base.requests,
-        base.clock,
-    )
-    quota_tools = QuotaTools(
-        base.stores.quota_limits, counted.quotas, counted.counting, base.requests
-    )
-    aggregator = Aggregator(base.asker, base.profile)
-    quota_sets = QuotaSetAnswers(base.asker, aggregator, quota_tools)
+    servers = make_server_quotas(base.quota_parts())
+    server_quotas = servers.counted.quotas
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
-            "server": CountedServer(
+            "server": CountedResource(
                 ServerRule(release, base.stores.routings, base.topology, leftovers, shown),
-                counted.quotas,
+                server_quotas,
             ),
             "action": CountedActions(
                 ServerActions(made.changes, leftovers, shown),
-                counted.quotas,
-                counted.flavors,
-                counted.servers,
+                server_quotas,
+                servers.flavors,
+                servers.servers,
             ),
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
@@ -111,9 +100,8 @@ async def _make_rules(base: Base) -> Rules:
         create={
             "boot": CountedBoot(
                 Boot(networks, base.topology, base.background, group_twins),
-                counted.quotas,
-                counted.flavors,
-                base.background,
+                ClaimKeeper(server_quotas, base.background),
+                servers.flavors,
             )
         },
         local={
@@ -138,14 +126,7 @@ async def _make_rules(base: Base) -> Rules:
             "delete_aggregate": aggregates.delete,
             "act_on_aggregate": aggregates.act,
             "cache_images": aggregates.cache_images,
-            "show_limits": quota_sets.show_limits,
-            "show_quotas": quota_sets.show,
-            "show_quota_details": quota_sets.show_detail,
-            "show_quota_defaults": quota_sets.show_defaults,
-            "update_quotas": quota_sets.update,
-            "delete_quotas": quota_sets.delete,
-            "show_quota_class": quota_sets.show_class,
-            "update_quota_class": quota_sets.update_class,
+            **make_quota_answers(base, QUOTAS, servers.counted),
         },
         pages={"groups_of_servers": shown.in_list},
     )

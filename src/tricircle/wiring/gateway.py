@@ -40,6 +40,7 @@ from tricircle.usecases.replication import Replication
 from tricircle.usecases.same_pod import SamePod
 from tricircle.usecases.twin_ids import TwinIds
 from tricircle.usecases.wishing import Wishing
+from tricircle.wiring.quotas import QuotaParts
 from tricircle.wiring.storage import open_storage
 
 log = logging.getLogger(__name__)
@@ -61,14 +62,26 @@ class Base:
     background: Background
     directory: Directory
     requests: JobRequests
-    forwarder: Forwarder
     twins: TwinIds
+    forwarder: Forwarder
     asker: Asker
     locator: Locator
 
     def topology(self) -> Topology:
         """Return pods and zones as they are known now."""
         return self.directory.topology
+
+    def quota_parts(self) -> QuotaParts:
+        """Return what quotas are made of."""
+        return QuotaParts(
+            self.settings,
+            self.stores,
+            self.cloud,
+            self.credential,
+            self.directory,
+            self.requests,
+            self.clock,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,7 @@ async def open_gateway(
         stack.callback(credential.close)
         stack.callback(tokens.close)
         bell = await stack.enter_async_context(open_bell(settings))
+        twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, clock)
         forwarder = Forwarder(
             cloud,
             profile,
@@ -127,7 +141,7 @@ async def open_gateway(
             Background(),
             directory,
             JobRequests(stores.desk, bell),
-        twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, clock)
+            twins,
             forwarder,
             Asker(
                 forwarder,
@@ -141,7 +155,6 @@ async def open_gateway(
                 lambda: directory.topology,
                 profile.lookups,
                 clock,
-            twins,
                 cache_size=settings.gateway.route_cache_size,
                 timeout_s=settings.gateway.request_timeout_s,
             ),

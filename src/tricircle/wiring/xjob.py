@@ -36,7 +36,7 @@ from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
 from tricircle.usecases.twin_ids import TwinIds
 from tricircle.wiring.networks import make_networks, wait_for_top_network
-from tricircle.wiring.quotas import make_server_quotas
+from tricircle.wiring.quotas import QuotaParts, make_carrying, make_count_jobs
 from tricircle.wiring.serving import Service, read_arguments, serve
 from tricircle.wiring.storage import open_storage
 from tricircle.xjob.app import XjobApp
@@ -166,7 +166,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
     twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, ground.clock)
     replicas = ReplicaKinds(cloud, credential, timeout_s, twins)
     requests = JobRequests(stores.desk, ground.bell)
-    quotas = make_server_quotas(
+    quotas = QuotaParts(
         settings, stores, cloud, credential, ground.directory, requests, ground.clock
     )
     handlers = Handlers(
@@ -178,8 +178,8 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         ),
         replication=Replication(stores.wishes, twins, stores.pods, replicas),
         pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas),
-        counting=quotas.count_jobs,
-        carrying=quotas.carrying,
+        counting=make_count_jobs(quotas),
+        carrying=make_carrying(quotas),
         survey=NodeSurvey(cloud, credential, stores.pods, stores.nodes, timeout_s),
         probe=PodProbe(cloud, stores.pods, PROBE_TIMEOUT_S),
         purging=Purging(stores.records, stores.positions, settings.xjob.keep_ended_s),

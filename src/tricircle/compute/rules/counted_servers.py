@@ -1,44 +1,20 @@
-"""Servers that go give back what they took of the quota, those that grow take more."""
+"""Servers that grow take more of the quota."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tricircle.compute.rules.counted_boot import flavor_id_of, is_counted
+from tricircle.compute.rules.counted_boot import flavor_id_of
 from tricircle.core.bodies import check_object, read_value
 from tricircle.core.errors import Forbidden, MalformedBody, PodDead, PodError
 from tricircle.core.model import TopId
 from tricircle.core.quotas import Amounts, Claim, Holder
-from tricircle.core.server_quotas import exceeded
+from tricircle.core.server_quotas import SERVERS, exceeded
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.hooks import ByIdHook, Call
 from tricircle.usecases.quotas import Quotas, Refused
 from tricircle.usecases.server_usage import FlavorSizes, ServerSizes
-
-
-class CountedServer:
-    """The row of a server itself; see ``gateway.hooks.ByIdHook``."""
-
-    def __init__(self, inner: ByIdHook, quotas: Quotas) -> None:
-        self._inner, self._quotas = inner, quotas
-
-    async def before(self, call: Call) -> Call | Answer:
-        """Return what the rule itself makes of the call."""
-        return await self._inner.before(call)
-
-    async def after(self, call: Call, answer: Answer) -> Answer:
-        """Return the answer; the owner is told that a server is gone when its quota is free.
-
-        For who does not wait, the job does it that releases the server's ports.
-        """
-        if answer.status == 404 and call.inbound.caller.project_id == call.place.project_id:
-            await self._quotas.free(TopId(call.top_id))
-        return await self._inner.after(call, answer)
-
-    async def failed(self, call: Call, error: PodError) -> Answer:
-        """Return what the rule itself answers."""
-        return await self._inner.failed(call, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +71,7 @@ class CountedActions:
         inbound = call.inbound
         project = Holder(self._quotas.service, call.place.project_id)
         standing = await self._quotas.find_standing(project)
-        if not is_counted(standing, self._quotas.limits_of(standing)):
+        if not SERVERS.applies(standing, self._quotas.limits_of(standing)):
             return None
         flavor_id = flavor_id_of(read_value(inbound.body, "resize.flavorRef"))
         new = await self._flavors.find(flavor_id, inbound.request_id) if flavor_id else None
