@@ -159,7 +159,17 @@ def main(service: str, *arguments: str) -> None:
 
 
 def _line(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(_ordered(value), sort_keys=True, separators=(",", ":"))
+
+
+def _ordered(value: Any) -> Any:
+    """Return a schema with the values of each ``enum`` in order; Nova has some of them in sets."""
+    if isinstance(value, dict):
+        return {
+            key: sorted(inner, key=repr) if key == "enum" else _ordered(inner)
+            for key, inner in value.items()
+        }
+    return [_ordered(inner) for inner in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":
