@@ -9,7 +9,7 @@ from typing import assert_never
 
 from tricircle.core.bodies import read_value
 from tricircle.core.errors import NotFound, PodError, ServiceUnavailable
-from tricircle.core.model import BottomId, Kind, Pod, ProjectId
+from tricircle.core.model import BottomId, Kind, Pod
 from tricircle.core.placing import Topology
 from tricircle.core.table import (
     Aggregate,
@@ -138,13 +138,20 @@ class Engine:
             return await hook.failed(call, error)
         if hook is not None:
             answer = await hook.after(call, answer)
-        if strategy.made is not None and answer.status < 300:
-            await self._keep_made(call, strategy.made, answer)
-        if strategy.ends and answer.status < 300:
-            await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
-        elif strategy.whole and answer.status == 404:
-            await self._forget_absent(call, strategy)
+        await self._note(call, strategy, answer)
         return answer
+
+    async def _note(self, call: Call, strategy: ById, answer: Answer) -> None:
+        """Make our records what a pod's answer says: what is gone, and whose the rest is."""
+        kind, status = strategy.kind, answer.status
+        if strategy.made is not None and status < 300:
+            await self._keep_made(call, strategy.made, answer)
+        if strategy.ends and status < 300:
+            await self._locator.forget(kind, call.top_id, call.pod.id)
+        elif strategy.whole and status == 404:
+            await self._forget_absent(call, strategy)
+        elif strategy.whole and status == 200 and not call.is_own:
+            await self._locator.correct_owner(kind, call.top_id, call.place, answer.body)
 
     async def _find_place(self, inbound: Inbound, match: Match, strategy: ById) -> Place | NotFound:
         top_id = match.params[strategy.param]
@@ -207,10 +214,8 @@ class Engine:
         It may have changed hands since this process heard of it.
         """
         project = call.inbound.caller.project_id
-        owner: ProjectId | None = call.place.project_id
-        if project != owner:
-            owner = await self._locator.find_owner(strategy.kind, call.top_id)
-        if project == owner:
+        recorded = self._locator.find_owner
+        if call.is_own or project == await recorded(strategy.kind, call.top_id):
             await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
 
     async def _replicated(self, inbound: Inbound, match: Match, strategy: Replicated) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tricircle.core.bodies import read_value
 from tricircle.core.errors import NotFound, PodMisbehaved, ServiceUnavailable
@@ -147,6 +147,13 @@ class Locator:
         """
         await self.forget(kind, top_id, place.pod_id)
         await self.keep(kind, top_id, place)
+
+    async def correct_owner(self, kind: Kind, top_id: str, place: Place, body: bytes) -> None:
+        """Hand a resource over to the project that its pod shows, if that is another one."""
+        where = self._lookups[kind].project
+        project = read_value(body, where) if where else None
+        if isinstance(project, str) and project != place.project_id:
+            await self.hand_over(kind, top_id, replace(place, project_id=ProjectId(project)))
 
     async def forget(self, kind: Kind, top_id: str, pod_id: PodId) -> None:
         """Forget our record of a resource that its pod says is gone."""

@@ -8,7 +8,7 @@ process_sort_params in cinder/db/api.py of Cinder 29.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tricircle.core.merge import Listing
 from tricircle.core.model import Kind
@@ -228,18 +228,27 @@ TRANSFERS = replace(
 """GET /volume-transfers from microversion 3.59 on."""
 
 
-def all_transfers(listing: Listing, path: str, detail_path: str) -> Listing:
-    """Return a list of transfers as it is without pages: the oldest first.
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """The two forms of one list."""
+
+    short: Listing
+    detailed: Listing
+
+
+def all_transfers(path: str) -> Forms:
+    """Return the list of transfers at a path as it is without pages: the oldest first.
 
     Cinder takes what asks for a page or an order for a filter that nothing passes.
     """
     fields = _TRANSFER_SORT_FIELDS
     order = tuple(SortTerm(key, fields[key], descending=False) for key in ("created_at", "id"))
-    return replace(
-        listing,
-        path=path,
-        detail_path=detail_path,
+    detailed = replace(
+        TRANSFERS_DETAIL,
+        path=f"{path}/detail",
+        detail_path=f"{path}/detail",
         order=order,
         whole=True,
         max_limit=EVERYTHING,
     )
+    return Forms(replace(detailed, path=path, summary=TRANSFERS.summary), detailed)

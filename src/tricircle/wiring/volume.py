@@ -8,10 +8,13 @@ from contextlib import AbstractAsyncContextManager
 from tricircle.adapters.config import Settings
 from tricircle.adapters.log import setup_logging
 from tricircle.gateway.app import GatewayApp
+from tricircle.gateway.asking import Finders
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
 from tricircle.volume.needs import volume_needs
 from tricircle.volume.profile import PROFILE
+from tricircle.volume.rules.backup_records import BackupRecords
+from tricircle.volume.rules.transfers import Transfers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.serving import Service, read_arguments, serve
 
@@ -37,12 +40,14 @@ def open_volume(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
 
 async def _make_rules(base: Base) -> Rules:
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
+    transfers = Transfers(base.asker, base.locator)
     return Rules(
         by_id={},
-        create={},
+        create={"import_record": BackupRecords(base.locator, Finders(base.asker))},
         local={
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
         },
         needs=volume_needs,
+        composed={"accept_transfer": transfers.accept},
     )

@@ -1,0 +1,1 @@
+"""Steps of Cinder's own that the table cannot say as data."""
