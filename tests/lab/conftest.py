@@ -70,12 +70,15 @@ class Site:
         created = compute.create_server(
             name=f"{self.mark}-{zone}",
             flavor_id=compute.find_flavor("m1.tiny", ignore_missing=False).id,
-            image_id=self.cloud.image.find_image("tiny-image", ignore_missing=False).id,
             availability_zone=zone,
-            **{"networks": [{"uuid": network.id}], **more},
+            **{"networks": [{"uuid": network.id}], "image_id": self.image().id, **more},
         )
         self.undo.callback(self._remove_server, created.id)
         return compute.wait_for_server(created, wait=WAIT_S)
+
+    def image(self) -> Any:
+        """Return the image that servers boot from."""
+        return self.cloud.image.find_image("tiny-image", ignore_missing=False)
 
     def volume(self, zone: str) -> Any:
         """Return a new volume that is available."""
