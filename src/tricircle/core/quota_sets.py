@@ -31,15 +31,22 @@ class Setting:
     is_sound: bool
 
 
-def read_setting(body: bytes, place: str) -> Setting:
-    """Return what the object at ``place`` sets; values that no pod takes are left out."""
+def read_setting(body: bytes, place: str, *, texts: bool = True) -> Setting:
+    """Return what the object at ``place`` sets; values that no pod takes are left out.
+
+    ``texts`` tells whether a number may be a text.
+    """
     try:
         given = read_value(body, place)
     except MalformedBody:
         given = None
     if not isinstance(given, dict):
         return Setting({}, False, False)
-    numbers = {name: _read(value) for name, value in given.items() if name not in _NO_LIMITS}
+    numbers = {
+        name: None if isinstance(value, str) and not texts else _read(value)
+        for name, value in given.items()
+        if name not in _NO_LIMITS
+    }
     amounts = {name: value for name, value in numbers.items() if value is not None}
     forces = str(given.get("force", "")).lower() in _TRUE
     return Setting(amounts, forces, len(amounts) == len(numbers))

@@ -61,7 +61,8 @@ class QuotaForm:
     project it is asked for where that is not the caller's.
     ``require_within`` raises BadInput for limits that may not be set. ``user`` is the
     parameter that names a user with limits of its own, '' where users have none. A class has
-    what it does not say of the default class, where ``inherits``.
+    what it does not say of the default class, where ``inherits``. ``texts`` tells whether a
+    limit of a project may be given as a text.
     """
 
     counting: Counting
@@ -70,6 +71,7 @@ class QuotaForm:
     require_within: Callable[[Amounts, Bounds, bool], None]
     user: str = ""
     inherits: bool = False
+    texts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ class QuotaSetAnswers:
 
         Raises BadInput in the service's words for a limit that is out of bounds.
         """
-        holder, setting = self._holder(inbound, match), read_setting(inbound.body, _SET)
+        holder = self._holder(inbound, match)
+        setting = read_setting(inbound.body, _SET, texts=self._form.texts)
         counted = self._form.counting.of(setting.amounts)
         if counted and setting.is_sound and not setting.forces and _is_admin(inbound):
             await self._require_within(holder, counted, inbound.request_id)

@@ -11,7 +11,7 @@ from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume import volumes
+from tricircle.testing.cloud.volume import quotas, volumes
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import (
     is_asked,
@@ -161,6 +161,8 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
     require(caller, "write", "backup:create")
     snapshot = _source(cinder, caller, volume, given)
     parent = _parent(cinder, caller, volume, given) if is_true(given.get("incremental")) else None
+    amounts = {"backups": 1, "backup_gigabytes": volume.size}
+    quotas.reserve(cinder, caller.project_id, amounts, "backups", volume.size)
     now = cinder.clock()
     made = Backup(
         cinder.ids(), caller.project_id, caller.user_id, volume.id, volume.size, now, now,
@@ -342,6 +344,8 @@ def _import(cinder: "Cinder", request: Request) -> Answer:
     record = _record(given["backup_url"])
     if record["id"] in cinder.backups:
         refuse(400, "Invalid backup: Backup already exists in database.")
+    amounts = {"backups": 1, "backup_gigabytes": record["size"]}
+    quotas.reserve(cinder, caller.project_id, amounts, "backups", record["size"])
     now = cinder.clock()
     made = Backup(
         record["id"], caller.project_id, caller.user_id, _IMPORTED_FROM, record["size"], now, now,

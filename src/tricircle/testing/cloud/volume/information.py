@@ -1,10 +1,10 @@
-"""What Cinder tells about itself: zones, limits, quotas, extensions, services, pools."""
+"""What Cinder tells about itself: zones, extensions, services, pools."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
-from tricircle.testing.cloud.volume.guards import body_of, get_volume
+from tricircle.testing.cloud.volume.guards import get_volume
 from tricircle.testing.cloud.volume.metadata import Metadata
 from tricircle.testing.cloud.volume.records import Volume
 
@@ -16,77 +16,11 @@ _EXTENSIONS = (
     "os-quota-sets", "os-services", "os-snapshot-actions", "os-types-extra-specs",
     "os-types-manage", "os-volume-actions", "os-volume-transfer", "os-volume-type-access",
 )  # fmt: skip
-_LIMITS = {
-    "volumes": -1,
-    "snapshots": -1,
-    "gigabytes": -1,
-    "backups": -1,
-    "backup_gigabytes": -1,
-    "per_volume_gigabytes": -1,
-    "groups": 10,
-}
 
 
 def _list_zones(cinder: "Cinder", request: Request) -> Answer:
     zone = {"zoneName": cinder.zone, "zoneState": {"available": True}}
     return answer_json({"availabilityZoneInfo": [zone]})
-
-
-def _used(cinder: "Cinder", project_id: str) -> dict[str, int]:
-    volumes = [item for item in cinder.volumes.values() if item.project_id == project_id]
-    snapshots = [item for item in cinder.snapshots.values() if item.project_id == project_id]
-    backups = [item for item in cinder.backups.values() if item.project_id == project_id]
-    return {
-        "backups": len(backups),
-        "backup_gigabytes": sum(item.size for item in backups),
-        "volumes": len(volumes),
-        "snapshots": len(snapshots),
-        "gigabytes": sum(item.size for item in volumes)
-        + sum(item.volume_size for item in snapshots),
-    }
-
-
-def _limits(cinder: "Cinder", request: Request) -> Answer:
-    used = _used(cinder, request.caller.project_id)
-    absolute = {
-        "maxTotalVolumes": _LIMITS["volumes"],
-        "maxTotalSnapshots": _LIMITS["snapshots"],
-        "maxTotalVolumeGigabytes": _LIMITS["gigabytes"],
-        "maxTotalBackups": _LIMITS["backups"],
-        "maxTotalBackupGigabytes": _LIMITS["backup_gigabytes"],
-        "totalVolumesUsed": used["volumes"],
-        "totalGigabytesUsed": used["gigabytes"],
-        "totalSnapshotsUsed": used["snapshots"],
-        "totalBackupsUsed": used["backups"],
-        "totalBackupGigabytesUsed": used["backup_gigabytes"],
-    }
-    return answer_json({"limits": {"rate": [], "absolute": absolute}})
-
-
-def _quota(cinder: "Cinder", request: Request) -> Answer:
-    project_id = request.parameters["id"]
-    if project_id != request.caller.project_id and not request.caller.is_admin:
-        refuse(403, "Policy doesn't allow volume_extension:quotas:show to be performed.")
-    view: Document = {"id": project_id}
-    used = _used(cinder, project_id)
-    with_usage = request.find("usage") in ("True", "true", "1")
-    by_type = {
-        f"{name}_{kind.name}": -1
-        for kind in cinder.types.values()
-        for name in ("gigabytes", "snapshots", "volumes")
-    }
-    for name, limit in (_LIMITS | cinder.quotas | by_type).items():
-        view[name] = limit
-        if with_usage:
-            view[name] = {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
-    return answer_json({"quota_set": view})
-
-
-def _update_quota(cinder: "Cinder", request: Request) -> Answer:
-    given = body_of(request).get("quota_set", {})
-    for name in cinder.quotas:
-        cinder.quotas[name] = int(given.get(name, cinder.quotas[name]))
-    return answer_json({"quota_set": {**_LIMITS, **cinder.quotas, **given}})
 
 
 _EXTENSION_NAMES = {"os-availability-zone": "AvailabilityZones"}
@@ -238,7 +172,6 @@ def _volume(cinder: "Cinder", request: Request) -> Volume:
 _ENCRYPTION = "/volumes/{id}/encryption"
 ROUTES = (
     ("GET", "/os-availability-zone", "read", "volume:availability_zone_list", _list_zones),
-    ("GET", "/limits", "read", "limits_extension:used_limits", _limits),
     ("GET", "/extensions", "read", "volume:extensions", _list_extensions),
     ("GET", "/resource_filters", "read", "volume:resource_filters", _list_filters),
     ("GET", _ENCRYPTION, "read", "volume_extension:volume_encryption_metadata", _show_encryption),
@@ -249,9 +182,6 @@ ROUTES = (
         "volume_extension:volume_encryption_metadata",
         _show_encryption,
     ),
-    ("GET", "/os-quota-sets/{id}", "read", "volume_extension:quotas:show", _quota),
-    ("GET", "/os-quota-sets/{id}/defaults", "read", "volume_extension:quotas:show", _quota),
-    ("PUT", "/os-quota-sets/{id}", "admin", "volume_extension:quotas:update", _update_quota),
     ("GET", "/os-services", "admin", "volume_extension:services:index", _list_services),
     (
         "GET",
@@ -262,14 +192,6 @@ ROUTES = (
     ),
     ("GET", "/groups", "read", "group:get_all", _empty_list("groups", 13)),
     ("GET", "/groups/detail", "read", "group:get_all", _empty_list("groups", 13)),
-    ("GET", "/group_types", "read", "group:group_types:get_all", _empty_list("group_types", 11)),
-    (
-        "GET",
-        "/qos-specs",
-        "admin",
-        "volume_extension:qos_specs_manage:get_all",
-        _empty_list("qos_specs", 0),
-    ),
     *Metadata(
         "volume:volume_metadata", "Volume {owner} has no metadata with key {key}.", _volume
     ).routes("/volumes/{id}/metadata"),

@@ -26,6 +26,7 @@ from tricircle.testing.cloud.volume import (
     backups,
     information,
     messages,
+    quotas,
     records,
     snapshots,
     transfers,
@@ -66,7 +67,8 @@ class Volume(Service):
         self.host = f"{host}@lvm#lvm"
         self.max_minor = max_minor
         self.max_limit = 1000
-        self.quotas = {"volumes": -1, "gigabytes": -1}
+        self.quotas = dict(quotas.CONFIGURED)
+        self.quota_book = quotas.QuotaBook()
         self.service_id = self.ids()
         # What the drivers report of each pool, instead of what the simulation knows.
         self.pools: dict[str, Document] = {self.host: {}}
@@ -340,6 +342,7 @@ class Volume(Service):
             *transfers.ROUTES,
             *messages.ROUTES,
             *information.ROUTES,
+            *quotas.ROUTES,
         ):
             routes.add(method, path, self._guarded(need, rule, handler))
         return routes

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
+from tricircle.testing.cloud.volume import quotas
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import (
     is_asked,
@@ -116,6 +117,8 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
             f"Invalid volume: Volume {volume.id} status must be {', '.join(usable)}, but "
             f"current status is: {volume.status}.",
         )
+    weight = quotas.typed({"snapshots": 1, "gigabytes": volume.size}, volume.volume_type)
+    quotas.reserve(cinder, request.caller.project_id, weight, "snapshots", volume.size)
     now = cinder.clock()
     snapshot = Snapshot(
         cinder.ids(),

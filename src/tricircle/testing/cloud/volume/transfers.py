@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
+from tricircle.testing.cloud.http import Answer, Document, Refused, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume import volumes
+from tricircle.testing.cloud.volume import quotas, volumes
 from tricircle.testing.cloud.volume.guards import get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import is_asked, parse_order, slice_of, sort_items
 from tricircle.testing.cloud.volume.records import Transfer, Volume
@@ -147,9 +147,27 @@ def _accept(cinder: "Cinder", request: Request) -> Answer:
             f"Invalid auth key: Attempt to transfer {transfer_id} with invalid auth key.",
         )
     volume = cinder.volumes[transfer.volume_id]
-    volumes.check_quota(cinder, caller, volume.size)
+    _take(cinder, caller.project_id, transfer, volume)
     _hand_over(cinder, request, transfer, volume)
     return answer_json({"transfer": _summary(transfer, request)}, 202)
+
+
+def _take(cinder: "Cinder", project_id: str, transfer: Transfer, volume: Volume) -> None:
+    """Raise Refused unless a project may have a volume, and its snapshots if they come too."""
+    found = [] if transfer.no_snapshots else cinder.snapshots.values()
+    sizes = [item.volume_size for item in found if item.volume_id == volume.id]
+    kind = volume.volume_type
+    own = quotas.typed({"volumes": 1, "gigabytes": volume.size}, kind)
+    try:
+        quotas.reserve_volume(cinder, project_id, volume.size, kind)
+        if sizes:
+            weight = quotas.typed({"snapshots": len(sizes), "gigabytes": sum(sizes)}, kind)
+            quotas.reserve(cinder, project_id, weight, "snapshots", sum(sizes), held=own)
+    except Refused as refused:
+        # the controller tells this one by itself, without its name
+        raise Refused(
+            refused.status, refused.message.removeprefix("VolumeSizeExceedsAvailableQuota: ")
+        ) from None
 
 
 def _hand_over(cinder: "Cinder", request: Request, transfer: Transfer, volume: Volume) -> None:

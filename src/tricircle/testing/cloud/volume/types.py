@@ -92,7 +92,8 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
     inner = dict(object_of(properties))
     given = read(request, object_of({"volume_type": inner}, ("volume_type",)))["volume_type"]
     kind = _get(cinder, request)
-    kind.name = given.get("name") or kind.name
+    old, kind.name = kind.name, given.get("name") or kind.name
+    cinder.quota_book.rename_type(old, kind.name)
     kind.description = given.get("description", kind.description)
     if "is_public" in given:
         kind.is_public = is_true(given["is_public"])

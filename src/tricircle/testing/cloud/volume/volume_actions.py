@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import body_message, find_error, object_of
-from tricircle.testing.cloud.volume import attachments
+from tricircle.testing.cloud.volume import attachments, quotas
 from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, require
 from tricircle.testing.cloud.volume.records import Volume
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Doer = Callable[["Cinder", Request, Volume, Json], Answer]
 _GONE = "The resource could not be found."
+_NO_RETYPE = (
+    "Invalid volume: Retype needs volume to be in available or in-use state, not be part of an "
+    "active migration or a consistency group, requested type has to be different that the one "
+    "from the volume, and for in-use volumes front-end qos specs cannot change."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,10 @@ def _extend(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
             f"Invalid volume: Volume {volume.id} status must be '{usable[0]}' to extend, "
             f"currently {volume.status}.",
         )
+    growth = size - volume.size
+    quotas.check_size(cinder, request.caller.project_id, size)
+    amounts = quotas.typed({"gigabytes": growth}, volume.volume_type)
+    quotas.reserve(cinder, volume.project_id, amounts, "volumes", growth, told="gigabytes")
     volume.size = size
     cinder.touch(volume)
     return empty(202)
@@ -222,6 +231,16 @@ def _retype(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> 
         refuse(404, f"Volume type with name {wanted} could not be found.")
     if volume.status not in ("available", "in-use"):
         refuse(400, f"Invalid volume: Volume {volume.id} status must be available or in-use.")
+    snapshots = [item for item in cinder.snapshots.values() if item.volume_id == volume.id]
+    amounts = {"volumes": 1, "gigabytes": volume.size}
+    if snapshots:
+        amounts["snapshots"] = len(snapshots)
+        amounts["gigabytes"] += sum(item.volume_size for item in snapshots)
+    typed = quotas.typed(amounts, kind)
+    wanted = {name: typed[name] for name in typed if name not in amounts}
+    quotas.reserve(cinder, volume.project_id, wanted, "volumes", volume.size)
+    if kind is volume.volume_type:
+        refuse(400, _NO_RETYPE)
     volume.volume_type = kind
     cinder.touch(volume)
     return empty(202)

@@ -17,7 +17,7 @@ from tricircle.testing.cloud.http import (
 )
 from tricircle.testing.cloud.schemas import Schema, object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume import volume_actions
+from tricircle.testing.cloud.volume import quotas, volume_actions
 from tricircle.testing.cloud.volume.guards import get_volume, is_true, read, require
 from tricircle.testing.cloud.volume.lists import (
     Order,
@@ -349,8 +349,8 @@ def add_volume(
     kind: VolumeType | None = None,
 ) -> Volume:
     """Return a new volume of a project; raises Refused when its quota is used up."""
-    check_quota(cinder, caller, size)
     now, kind = cinder.clock(), kind or cinder.default_type
+    quotas.reserve_volume(cinder, caller.project_id, size, kind)
     volume = Volume(
         cinder.ids(), caller.project_id, caller.user_id, size, now, now, cinder.zone, kind,
         cinder.host, _stripped(name), _stripped(description),
@@ -373,26 +373,6 @@ def _schedule(cinder: "Cinder", request: Request, volume: Volume) -> None:
 def _check_length(name: str, value: str | None) -> None:
     if value is not None and len(value) > 255:
         refuse(400, f"Invalid input received: {name} has {len(value)} characters, more than 255.")
-
-
-def check_quota(cinder: "Cinder", caller: Caller, size: int) -> None:
-    """Raise Refused when a project may not have one more volume of a size."""
-    held = [item for item in cinder.volumes.values() if item.project_id == caller.project_id]
-    limit = cinder.quotas["volumes"]
-    if 0 <= limit <= len(held):
-        refuse(
-            413,
-            f"VolumeLimitExceeded: Maximum number of volumes allowed ({limit}) exceeded for quota "
-            "'volumes'.",
-        )
-    limit, used = cinder.quotas["gigabytes"], sum(item.size for item in held)
-    if 0 <= limit < used + size:
-        refuse(
-            413,
-            "VolumeSizeExceedsAvailableQuota: Requested volume or snapshot exceeds allowed "
-            f"gigabytes quota. Requested {size}G, quota is {limit}G and {used}G has been "
-            "consumed.",
-        )
 
 
 def _stripped(value: str | None) -> str | None:
