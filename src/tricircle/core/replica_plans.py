@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET, UnsetType, to_builtins
 
 from tricircle.core.errors import Conflict
 from tricircle.core.model import Version
@@ -254,11 +254,15 @@ def _plan_values(
 
 
 def _plan_encryption(wished: VolumeType, shown: VolumeType) -> Steps:
-    if wished.encryption is UNSET or wished.encryption == shown.encryption:
+    wanted, found = wished.encryption, shown.encryption
+    if isinstance(wanted, UnsetType):
         return []
-    if not wished.encryption:
-        return [Decrypt()]
-    return [Reencrypt(wished.encryption) if shown.encryption else Encrypt(wished.encryption)]
+    if wanted is None:
+        return [Decrypt()] if found else []
+    if not found:
+        return [Encrypt(wanted)]
+    # the id of what an operator has encrypted stays
+    return [] if found.essence == wanted.essence else [Reencrypt(wanted)]
 
 
 def _plan_association(wished: VolumeType, shown: VolumeType) -> Steps:
@@ -373,5 +377,10 @@ def qos_specs_body(wished: QosSpecs) -> Document:
 
 
 def encryption_body(encryption: Encryption) -> Document:
-    """Return the body that encrypts the volumes of a type."""
+    """Return the body that encrypts the volumes of a type in another way."""
+    return {"encryption": encryption.essence}
+
+
+def new_encryption_body(encryption: Encryption) -> Document:
+    """Return the body that encrypts the volumes of a type; it may choose the id."""
     return {"encryption": to_builtins(encryption)}

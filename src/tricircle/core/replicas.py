@@ -59,12 +59,23 @@ class KeyPair(Struct, frozen=True, kw_only=True):
 
 
 class Encryption(Struct, frozen=True, kw_only=True):
-    """How volumes of a type are encrypted."""
+    """How volumes of a type are encrypted; the pods that the top encrypts share the id."""
 
     provider: str
     control_location: str
     cipher: str | None = None
     key_size: int | None = None
+    encryption_id: str | None = None
+
+    @property
+    def essence(self) -> Mapping[str, object]:
+        """Return what makes a difference to volumes."""
+        return {
+            "provider": self.provider,
+            "control_location": self.control_location,
+            "cipher": self.cipher,
+            "key_size": self.key_size,
+        }
 
 
 class VolumeType(Struct, frozen=True, kw_only=True):
@@ -90,9 +101,9 @@ class VolumeType(Struct, frozen=True, kw_only=True):
         """Return what tells it from another type of the same name."""
         specs = dict(sorted(self.extra_specs.items()))
         essence = {"name": self.name, "is_public": self.is_public, "extra_specs": specs}
-        if self.encryption is UNSET:
+        if isinstance(self.encryption, UnsetType):
             return essence
-        return {**essence, "encryption": to_builtins(self.encryption)}
+        return {**essence, "encryption": self.encryption.essence if self.encryption else None}
 
 
 class QosSpecs(Struct, frozen=True, kw_only=True):

@@ -25,3 +25,6 @@ RESOURCE_FILTERS = Aggregate(
     ))
 )  # fmt: skip
 """GET /resource_filters: what can be asked of all pods."""
+
+EXTENSIONS = Aggregate(Joint((Rule("extensions", How.COMMON, key="alias"),)))
+"""GET /extensions: what all pods have."""

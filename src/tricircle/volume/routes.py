@@ -10,20 +10,16 @@ from __future__ import annotations
 from tricircle.core.model import Kind
 from tricircle.core.table import (
     NOT_YET,
-    Alter,
     ById,
     Create,
     Local,
-    Make,
     Merge,
     Ref,
-    Replicated,
     Row,
     Table,
     rows_of,
 )
-from tricircle.core.wishes import Replica
-from tricircle.volume import groups, operators
+from tricircle.volume import groups, joints, operators, types
 from tricircle.volume.listings import SNAPSHOTS, SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
 
 _VOLUME_ZONE = "volume.availability_zone"
@@ -55,7 +51,6 @@ _VOLUME_ACTION = ById(
     refs=(Ref("os-migrate_volume_completion.new_volume", Kind.VOLUME, absent=None),),
     hosts=operators.host_refs("os-migrate_volume"),
 )
-_READ = Replicated()
 
 
 _VOLUMES = [
@@ -99,36 +94,9 @@ _SNAPSHOTS = [
 _ZONES_AND_VERSIONS = [
     Row("GET", "/", Local("version")),
     Row("GET", "/os-availability-zone", Local("zones")),
+    Row("GET", "/extensions", joints.EXTENSIONS),
+    Row("GET", "/resource_filters", joints.RESOURCE_FILTERS),
 ]
-
-# Equal in every pod: read from one of them, changed in one and then in all others.
-_REPLICATED = [
-    *rows_of(
-        _READ,
-        "GET /extensions",
-        "GET /resource_filters",
-        "GET /types",
-        "GET /types/{id}",
-        "GET /types/{type_id}/extra_specs",
-        "GET /types/{type_id}/extra_specs/{id}",
-        "GET /types/{type_id}/os-volume-type-access",
-    ),
-    Row("POST", "/types", Replicated(
-        change=Make(Replica.VOLUME_TYPE, "volume_type.id", label="volume_type.name")
-    )),
-    *rows_of(
-        Replicated(change=Alter(Replica.VOLUME_TYPE)),
-        "PUT /types/{id}",
-        "POST /types/{id}/action",
-    ),
-    Row("DELETE", "/types/{id}", Replicated(change=Alter(Replica.VOLUME_TYPE, removes=True))),
-    *rows_of(
-        Replicated(change=Alter(Replica.VOLUME_TYPE, "type_id")),
-        "POST /types/{type_id}/extra_specs",
-        "PUT /types/{type_id}/extra_specs/{id}",
-        "DELETE /types/{type_id}/extra_specs/{id}",
-    ),
-]  # fmt: skip
 
 _NOT_YET = rows_of(
     NOT_YET,
@@ -149,20 +117,6 @@ _NOT_YET = rows_of(
     "POST /backups/{id}/action",
     "GET /backups/{id}/export_record",
     "POST /backups/{id}/restore",
-    "GET /default-types",
-    "DELETE /default-types/{id}",
-    "GET /default-types/{id}",
-    "PUT /default-types/{id}",
-    "GET /group_types",
-    "POST /group_types",
-    "GET /group_types/{group_type_id}/group_specs",
-    "POST /group_types/{group_type_id}/group_specs",
-    "DELETE /group_types/{group_type_id}/group_specs/{id}",
-    "GET /group_types/{group_type_id}/group_specs/{id}",
-    "PUT /group_types/{group_type_id}/group_specs/{id}",
-    "DELETE /group_types/{id}",
-    "GET /group_types/{id}",
-    "PUT /group_types/{id}",
     "GET /limits",
     "GET /messages",
     "DELETE /messages/{id}",
@@ -179,21 +133,6 @@ _NOT_YET = rows_of(
     "DELETE /os-volume-transfer/{id}",
     "GET /os-volume-transfer/{id}",
     "POST /os-volume-transfer/{id}/accept",
-    "GET /qos-specs",
-    "POST /qos-specs",
-    "DELETE /qos-specs/{id}",
-    "GET /qos-specs/{id}",
-    "PUT /qos-specs/{id}",
-    "GET /qos-specs/{id}/associate",
-    "GET /qos-specs/{id}/associations",
-    "PUT /qos-specs/{id}/delete_keys",
-    "GET /qos-specs/{id}/disassociate",
-    "GET /qos-specs/{id}/disassociate_all",
-    "GET /types/{type_id}/encryption",
-    "POST /types/{type_id}/encryption",
-    "DELETE /types/{type_id}/encryption/{id}",
-    "GET /types/{type_id}/encryption/{id}",
-    "PUT /types/{type_id}/encryption/{id}",
     "GET /volume-transfers",
     "POST /volume-transfers",
     "GET /volume-transfers/detail",
@@ -209,13 +148,15 @@ _NOT_YET = rows_of(
     "GET /{admin_project_id}/os-quota-sets/{project_id}/defaults",
 )
 
-ROWS = (
-    *_VOLUMES,
-    *_SNAPSHOTS,
-    *_ZONES_AND_VERSIONS,
-    *_REPLICATED,
-    *groups.ROWS,
-    *operators.ROWS,
-    *_NOT_YET,
+ROWS = types.with_namings(
+    (
+        *_VOLUMES,
+        *_SNAPSHOTS,
+        *_ZONES_AND_VERSIONS,
+        *types.ROWS,
+        *groups.ROWS,
+        *operators.ROWS,
+        *_NOT_YET,
+    )
 )
 TABLE = Table(ROWS)

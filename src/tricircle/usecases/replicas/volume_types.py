@@ -23,6 +23,7 @@ from tricircle.core.replica_plans import (
     Steps,
     UnsetSpec,
     encryption_body,
+    new_encryption_body,
     plan_removal,
     plan_volume_type,
     volume_type_body,
@@ -39,7 +40,7 @@ _VERSION = Version(3, 0)
 _GROUPS = Version(3, 13)
 _PAGE = "500"
 _WORDS = SpecWords(
-    "extra_specs", "extra_specs", "addProjectAccess", "removeProjectAccess", "project"
+    "extra_specs", "extra_specs", "addProjectAccess", "removeProjectAccess", "project", guarded=True
 )
 
 
@@ -87,7 +88,7 @@ class VolumeTypes:
             case SetSpecs() | UnsetSpec() | Admit() | Expel():
                 return await self._specs.take(path, step)
             case Encrypt(encryption):
-                body = encryption_body(encryption)
+                body = new_encryption_body(encryption)
                 return await self._change_unused(wish, "POST", f"{path}/encryption", body)
             case Reencrypt(encryption):
                 body = encryption_body(encryption)

@@ -174,3 +174,54 @@ def slice_of(
     if page and limit <= (counted or len(page)):
         links = next_link(request, collection, page[-1].id)
     return page, links
+
+
+class Kind(Listed, Protocol):
+    """A type of volumes or groups."""
+
+    is_public: bool
+    projects: set[str]
+
+
+OneKind = TypeVar("OneKind", bound=Kind)
+_KIND_KEYS = ("created_at", "description", "id", "is_public", "name", "updated_at")
+
+
+def keep_public(request: Request, kinds: Iterable[OneKind]) -> list[OneKind]:
+    """Return the types a list shows: public ones, what a project may use, what is asked for."""
+    caller, asked = request.caller, request.find("is_public")
+    wanted: bool | None = True
+    if caller.is_admin and asked is not None:
+        wanted = None if asked.lower() == "none" else is_true(asked)
+    return [
+        kind
+        for kind in kinds
+        if wanted is None
+        or kind.is_public == wanted
+        or (wanted and caller.project_id in kind.projects)
+    ]
+
+
+def page_of_kinds(
+    request: Request,
+    items: Sequence[Item],
+    collection: str,
+    maximum: int,
+    keys: Sequence[str] = _KIND_KEYS,
+) -> tuple[list[Item], list[Document]]:
+    """Return the page of a list of types, newest first, and its links.
+
+    Their tables do without a marker that is not there: the list begins anew.
+    """
+    combined = request.find("sort") or ""
+    renamed = parse_order(request, [*keys, "display_name"] if "name" in keys else keys)
+    order = tuple(("name" if key == "display_name" else key, up) for key, up in renamed)
+    if combined == "" and request.find("sort_key") is None:
+        order = (("created_at", False), ("id", False))
+    ordered = sort_items(items, order)
+    limit = parse_limit(request, maximum)
+    places = {item.id: place + 1 for place, item in enumerate(ordered)}
+    start = places.get(request.find("marker") or "", 0) + parse_offset(request)
+    page = ordered[start : start + limit]
+    linked = page and limit <= len(page)
+    return page, next_link(request, collection, page[-1].id) if linked else []

@@ -18,6 +18,21 @@ class VolumeType:
     extra_specs: dict[str, str] = field(default_factory=dict)
     qos_specs_id: str | None = None
     projects: set[str] = field(default_factory=set)
+    encryption: Document | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(slots=True, eq=False)
+class QosSpecs:
+    """What volumes of a type may do."""
+
+    id: str
+    name: str
+    consumer: str | None
+    specs: dict[str, str | None] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +45,8 @@ class GroupType:
     is_public: bool = True
     group_specs: dict[str, str] = field(default_factory=dict)
     projects: set[str] = field(default_factory=set)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -24,12 +24,16 @@ from tricircle.testing.cloud.service import Service, World, unauthorized
 from tricircle.testing.cloud.volume import (
     attachments,
     backups,
+    default_types,
+    group_types,
     information,
     messages,
+    qos_specs,
     quotas,
     records,
     snapshots,
     transfers,
+    type_encryption,
     types,
     volumes,
 )
@@ -81,6 +85,9 @@ class Volume(Service):
         self.transfers: dict[str, records.Transfer] = {}
         self.messages: dict[str, records.Message] = {}
         self.group_types: dict[str, records.GroupType] = {}
+        self.qos_specs: dict[str, records.QosSpecs] = {}
+        # The volume types of projects' volumes that name none.
+        self.default_types: dict[str, records.VolumeType] = {}
         self.index = volumes.VolumeIndex(self)
         self.default_type = self.add_type("__DEFAULT__", "Default Volume Type")
         # What Cinder's migrations make, for consistency groups only.
@@ -96,13 +103,13 @@ class Volume(Service):
 
     def add_type(self, name: str, description: str | None = None) -> records.VolumeType:
         """Return a new public volume type."""
-        made = records.VolumeType(self.ids(), name, description)
+        made = records.VolumeType(self.ids(), name, description, created_at=self.clock())
         self.types[made.id] = made
         return made
 
     def add_group_type(self, name: str) -> records.GroupType:
         """Return a new public group type."""
-        made = records.GroupType(self.ids(), name)
+        made = records.GroupType(self.ids(), name, created_at=self.clock())
         self.group_types[made.id] = made
         return made
 
@@ -337,6 +344,10 @@ class Volume(Service):
             *volumes.ROUTES,
             *snapshots.ROUTES,
             *types.ROUTES,
+            *type_encryption.ROUTES,
+            *qos_specs.ROUTES,
+            *group_types.ROUTES,
+            *default_types.ROUTES,
             *attachments.ROUTES,
             *backups.ROUTES,
             *transfers.ROUTES,
