@@ -40,64 +40,6 @@ def _list_extensions(cinder: "Cinder", request: Request) -> Answer:
     return answer_json({"extensions": [_extension_view(alias) for alias in _EXTENSIONS]})
 
 
-def _list_services(cinder: "Cinder", request: Request) -> Answer:
-    now = cinder.clock().strftime("%Y-%m-%dT%H:%M:%S.%f")
-    host = cinder.host.partition("@")[0]
-    rows = (
-        ("cinder-backup", host),
-        ("cinder-scheduler", host),
-        ("cinder-volume", cinder.host.partition("#")[0]),
-    )
-    services = []
-    for binary, name in rows:
-        view: Document = {
-            "binary": binary,
-            "host": name,
-            "zone": cinder.zone,
-            "status": "enabled",
-            "state": "up",
-            "updated_at": now,
-        }
-        if request.caller.is_admin:
-            view["disabled_reason"] = None
-        services.append(view)
-    return answer_json({"services": services})
-
-
-def _list_pools(cinder: "Cinder", request: Request) -> Answer:
-    detailed = request.find("detail") in ("True", "true", "1")
-    pools = []
-    for name, reported in cinder.pools.items():
-        pool: Document = {"name": name}
-        if detailed:
-            pool["capabilities"] = _capabilities(cinder, name) | reported
-        pools.append(pool)
-    return answer_json({"pools": pools})
-
-
-def _capabilities(cinder: "Cinder", pool: str) -> Document:
-    """Return what the scheduler knows of a pool; the driver's part as the lab's says it."""
-    size = sum(item.size for item in cinder.volumes.values() if item.host == pool)
-    return {
-        "volume_backend_name": pool.partition("#")[2],
-        "vendor_name": "Tricircle",
-        "driver_version": "1.0",
-        "storage_protocol": "iSCSI",
-        "total_capacity_gb": 100_000,
-        "free_capacity_gb": 100_000 - size,
-        "reserved_percentage": 0,
-        "QoS_support": True,
-        "multiattach": True,
-        "thin_provisioning_support": True,
-        "max_over_subscription_ratio": 20,
-        "provisioned_capacity_gb": size,
-        "allocated_capacity_gb": size,
-        "filter_function": None,
-        "goodness_function": None,
-        "timestamp": cinder.clock().strftime("%Y-%m-%dT%H:%M:%S.%f"),
-    }
-
-
 def _empty_list(name: str, since: int) -> Callable[["Cinder", Request], Answer]:
     """Return what lists resources the simulation never has."""
 
@@ -182,16 +124,6 @@ ROUTES = (
         "volume_extension:volume_encryption_metadata",
         _show_encryption,
     ),
-    ("GET", "/os-services", "admin", "volume_extension:services:index", _list_services),
-    (
-        "GET",
-        "/scheduler-stats/get_pools",
-        "admin",
-        "scheduler_extension:scheduler_stats:get_pools",
-        _list_pools,
-    ),
-    ("GET", "/groups", "read", "group:get_all", _empty_list("groups", 13)),
-    ("GET", "/groups/detail", "read", "group:get_all", _empty_list("groups", 13)),
     *Metadata(
         "volume:volume_metadata", "Volume {owner} has no metadata with key {key}.", _volume
     ).routes("/volumes/{id}/metadata"),

@@ -25,12 +25,16 @@ from tricircle.testing.cloud.volume import (
     attachments,
     backups,
     default_types,
+    foreign,
+    group_snapshots,
     group_types,
+    groups,
     information,
     messages,
     qos_specs,
     quotas,
     records,
+    services,
     snapshots,
     transfers,
     type_encryption,
@@ -85,6 +89,27 @@ class Volume(Service):
         self.transfers: dict[str, records.Transfer] = {}
         self.messages: dict[str, records.Message] = {}
         self.group_types: dict[str, records.GroupType] = {}
+        self.groups: dict[str, groups.Group] = {}
+        self.group_snapshots: dict[str, group_snapshots.GroupSnapshot] = {}
+        self.services = [
+            services.CinderService(number, binary, name)
+            for number, (binary, name) in enumerate(
+                (
+                    (services.BACKUP, host),
+                    (services.SCHEDULER, host),
+                    (services.VOLUME, f"{host}@lvm"),
+                ),
+                start=1,
+            )
+        ]
+        self.clusters: list[services.Cluster] = []
+        # What the API itself logs.
+        self.levels = {"cinder.volume.api": "INFO"}
+        # What is in the backend and not in Cinder: names with sizes, and snapshots' volumes.
+        self.unmanaged_volumes: dict[str, int] = {}
+        self.unmanaged_snapshots: dict[str, tuple[str, int]] = {}
+        # What a service was busy with when it died: the number of the service.
+        self.interrupted: dict[str, int] = {}
         self.qos_specs: dict[str, records.QosSpecs] = {}
         # The volume types of projects' volumes that name none.
         self.default_types: dict[str, records.VolumeType] = {}
@@ -191,6 +216,10 @@ class Volume(Service):
         if found is None or not (caller.is_admin or found.project_id == caller.project_id):
             return None
         return found
+
+    def get_group_snapshot(self, caller: Caller, snapshot_id: str) -> group_snapshots.GroupSnapshot:
+        """Return a snapshot of a group the caller sees; raises Refused."""
+        return group_snapshots.get_snapshot(self, caller, snapshot_id)
 
     def make_for_server(self, caller: Caller, server: "Server", device: Document, name: str) -> str:
         """Return the id of a new volume a server boots from."""
@@ -352,6 +381,10 @@ class Volume(Service):
             *backups.ROUTES,
             *transfers.ROUTES,
             *messages.ROUTES,
+            *groups.ROUTES,
+            *group_snapshots.ROUTES,
+            *services.ROUTES,
+            *foreign.ROUTES,
             *information.ROUTES,
             *quotas.ROUTES,
         ):

@@ -59,7 +59,8 @@ def _summary(snapshot: Snapshot, request: Request) -> Document:
     return view
 
 
-def _detail(snapshot: Snapshot, request: Request) -> Document:
+def show_detail(snapshot: Snapshot, request: Request) -> Document:
+    """Return all of a snapshot."""
     return {
         **_summary(snapshot, request),
         "os-extended-snapshot-attributes:project_id": snapshot.project_id,
@@ -91,7 +92,7 @@ def _list_summary(cinder: "Cinder", request: Request) -> Answer:
 
 def _list_detail(cinder: "Cinder", request: Request) -> Answer:
     page, more = _page(cinder, request, "snapshots/detail")
-    return answer_json({"snapshots": [_detail(item, request) for item in page]} | more)
+    return answer_json({"snapshots": [show_detail(item, request) for item in page]} | more)
 
 
 def _create(cinder: "Cinder", request: Request) -> Answer:
@@ -138,7 +139,7 @@ def _create(cinder: "Cinder", request: Request) -> Answer:
 
 
 def _show(cinder: "Cinder", request: Request) -> Answer:
-    return answer_json({"snapshot": _detail(get_snapshot(cinder, request), request)})
+    return answer_json({"snapshot": show_detail(get_snapshot(cinder, request), request)})
 
 
 def _update(cinder: "Cinder", request: Request) -> Answer:
@@ -166,10 +167,13 @@ def _delete(cinder: "Cinder", request: Request) -> Answer:
     return Answer(202)
 
 
+_ACTIONS = ("os-reset_status", "os-update_snapshot_status", "os-force_delete", "os-unmanage")
+
+
 def _act(cinder: "Cinder", request: Request) -> Answer:
     body = body_of(request)
     name = next(iter(body), "")
-    if name not in ("os-reset_status", "os-update_snapshot_status", "os-force_delete"):
+    if name not in _ACTIONS:
         refuse(
             400,
             f"There is no such action: {name}. Verify the request body and Content-Type "
@@ -177,9 +181,14 @@ def _act(cinder: "Cinder", request: Request) -> Answer:
         )
     snapshot = get_snapshot(cinder, request)
     rule = f"volume_extension:snapshot_admin_actions:{name.removeprefix('os-')}"
+    if name == "os-unmanage":
+        rule = "snapshot_extension:snapshot_unmanage"
     require(request.caller, "admin", rule)
-    if name == "os-force_delete":
+    if name in ("os-force_delete", "os-unmanage"):
         del cinder.snapshots[snapshot.id]
+        if name == "os-unmanage":
+            kept = (snapshot.volume_id, snapshot.volume_size)
+            cinder.unmanaged_snapshots[f"_snapshot-{snapshot.id}"] = kept
         return empty(202)
     snapshot.status = body[name]["status"]
     snapshot.updated_at = cinder.clock()

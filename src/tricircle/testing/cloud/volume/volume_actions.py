@@ -66,6 +66,7 @@ def delete_volume(cinder: "Cinder", volume: Volume, force: bool, cascade: bool) 
     if (
         (volume.status not in deletable and not force)
         or volume.attachments
+        or volume.group_id
         or (snapshots and not cascade)
     ):
         refuse(
@@ -311,6 +312,52 @@ def _reimage(cinder: "Cinder", request: Request, volume: Volume, given: Json) ->
     return empty(202)
 
 
+def _unmanage(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
+    if any(item.volume_id == volume.id for item in cinder.snapshots.values()):
+        refuse(
+            400,
+            "Invalid volume: Volume cannot be unmanaged while it has dependent snapshots.",
+        )
+    if volume.attachments:
+        refuse(409, f"Volume {volume.id} is still attached, detach volume first.")
+    cinder.unmanaged_volumes[f"volume-{volume.id}"] = volume.size
+    del cinder.volumes[volume.id]
+    cinder.index.forget()
+    return empty(202)
+
+
+def _migrate(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
+    is_clustered = request.microversion >= 16
+    cluster, host = given.get("cluster") if is_clustered else None, given.get("host")
+    if bool(cluster) == bool(host):
+        words = "One and only one of cluster and host must be set."
+        refuse(
+            400,
+            f"Invalid input received: {words if is_clustered else 'Host field is missing.'}",
+        )
+    backend = str(host or cluster).partition("#")[0]
+    found = [
+        one
+        for one in cinder.services
+        if one.binary == "cinder-volume"
+        and not one.disabled
+        and backend == (one.host if host else one.cluster)
+    ]
+    if not found:
+        refuse(400, f"Invalid host: No available service named '{cluster or host}'")
+    pool = str(host) if "#" in str(host) else f"{found[0].host}#{volume.host.partition('#')[2]}"
+    if volume.status not in ("available", "in-use") or volume.group_id or volume.host == pool:
+        refuse(
+            400,
+            f"Invalid volume: Volume {volume.id} status must be available or in-use, must not be "
+            "migrating, have snapshots, be replicated, be part of a group and destination "
+            "host/cluster must be different than the current one",
+        )
+    volume.host, volume.migration_status = pool, "success"
+    cinder.touch(volume)
+    return empty(202)
+
+
 def _revert(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
     snapshots = [item for item in cinder.snapshots.values() if item.volume_id == volume.id]
     if not snapshots:
@@ -360,6 +407,13 @@ ACTIONS: dict[str, Action] = {
     "os-set_bootable": Action("volume:update", _set_bootable, {"bootable": _ANY}, ("bootable",)),
     "os-reset_status": Action(f"{_ADMIN_RULE}:reset_status", _reset_status, {}, need="admin"),
     "os-force_delete": Action(f"{_ADMIN_RULE}:force_delete", _force_delete, need="admin"),
+    "os-unmanage": Action("volume_extension:volume_unmanage", _unmanage, need="admin"),
+    "os-migrate_volume": Action(
+        f"{_ADMIN_RULE}:migrate_volume",
+        _migrate,
+        {"host": {"type": ["string", "null"]}, "cluster": {"type": ["string", "null"]}},
+        need="admin",
+    ),
     "os-set_image_metadata": Action(
         f"{_IMAGE_RULE}:set", _set_image, {"metadata": {"type": "object"}}, ("metadata",)
     ),
