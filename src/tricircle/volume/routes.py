@@ -7,10 +7,12 @@ its extensions, Cinder 29 and 26), so that the two can be compared.
 
 from __future__ import annotations
 
-from tricircle.core.model import Kind
+from tricircle.core.model import Kind, Version
 from tricircle.core.table import (
     NOT_YET,
     ById,
+    ByVersion,
+    Composed,
     Create,
     Local,
     Merge,
@@ -19,43 +21,66 @@ from tricircle.core.table import (
     Table,
     rows_of,
 )
-from tricircle.volume import groups, joints, operators, types
+from tricircle.volume import groups, joints, listings, operators, types
 from tricircle.volume.listings import SNAPSHOTS, SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
 
 _VOLUME_ZONE = "volume.availability_zone"
 _ITEM_ZONE = "availability_zone"
 
+_ABSENT_VOLUME = "Volume {id} could not be found."
+_ABSENT_SNAPSHOT = "Snapshot {id} could not be found."
+_ABSENT_GROUP = "Group {id} could not be found."
+_HINTS = "OS-SCH-HNT:scheduler_hints"
 _VOLUME_REFS = (
-    Ref("volume.snapshot_id", Kind.SNAPSHOT, None, "Snapshot {id} could not be found."),
-    Ref("volume.source_volid", Kind.VOLUME, None, "Volume {id} could not be found."),
+    Ref("volume.snapshot_id", Kind.SNAPSHOT, None, _ABSENT_SNAPSHOT),
+    Ref("volume.source_volid", Kind.VOLUME, None, _ABSENT_VOLUME),
+    Ref("volume.consistencygroup_id", Kind.GROUP, None, _ABSENT_GROUP),
+    Ref("volume.group_id", Kind.GROUP, None, _ABSENT_GROUP),
     Ref("volume.backup_id", Kind.BACKUP, None, "Backup {id} could not be found."),
-    Ref(
-        "OS-SCH-HNT:scheduler_hints.same_host[]",
-        Kind.VOLUME,
-        None,
-        "Volume {id} could not be found.",
-    ),
-    Ref(
-        "OS-SCH-HNT:scheduler_hints.same_host",
-        Kind.VOLUME,
-        None,
-        "Volume {id} could not be found.",
-    ),
+    # The scheduler looks at hints when the answer is given already.
+    Ref(f"{_HINTS}.same_host", Kind.VOLUME, absent=None),
+    Ref(f"{_HINTS}.same_host[]", Kind.VOLUME, absent=None),
+    Ref(f"{_HINTS}.local_to_instance", Kind.SERVER, absent=None),
 )
-_SNAPSHOT_REFS = (Ref("snapshot.volume_id", Kind.VOLUME, None, "Volume {id} could not be found."),)
+_SNAPSHOT_REFS = (Ref("snapshot.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),)
 
 _VOLUME = ById(Kind.VOLUME, whole=True, zones=(_VOLUME_ZONE,))
 _SNAPSHOT = ById(Kind.SNAPSHOT, whole=True)
 _VOLUME_ACTION = ById(
     Kind.VOLUME,
-    refs=(Ref("os-migrate_volume_completion.new_volume", Kind.VOLUME, absent=None),),
+    refs=(
+        Ref("os-migrate_volume_completion.new_volume", Kind.VOLUME, absent=None),
+        Ref("os-attach.instance_uuid", Kind.SERVER, absent=None),
+    ),
     hosts=operators.host_refs("os-migrate_volume"),
 )
+
+
+_BACKUP_ZONES = ("backup.availability_zone",)
+_BACKUP = ById(Kind.BACKUP, whole=True, zones=_BACKUP_ZONES)
+_BACKUP_REFS = (
+    Ref("backup.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),
+    Ref("backup.snapshot_id", Kind.SNAPSHOT, None, _ABSENT_SNAPSHOT),
+)
+_RESTORE = ById(
+    Kind.BACKUP,
+    refs=(Ref("restore.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),),
+    made=(Kind.VOLUME, "restore.volume_id"),
+)
+# Whoever attaches volumes without Nova may call a server by any id.
+_ATTACHMENT_REFS = (
+    Ref("attachment.volume_uuid", Kind.VOLUME, None, _ABSENT_VOLUME),
+    Ref("attachment.instance_uuid", Kind.SERVER, absent=None),
+)
+_TRANSFER_REFS = (Ref("transfer.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),)
+_TRANSFER = Create(Kind.TRANSFER, "transfer.id", _TRANSFER_REFS)
+_TRANSFER_PAGES_FROM = Version(3, 59)
 
 
 _VOLUMES = [
     Row("GET", "/volumes", Merge(VOLUMES)),
     Row("GET", "/volumes/detail", Merge(VOLUMES_DETAIL, zones=(_ITEM_ZONE,))),
+    Row("GET", "/volumes/summary", joints.SUMMARY),
     Row("POST", "/volumes", Create(
         Kind.VOLUME, "volume.id", _VOLUME_REFS, "volume.availability_zone", zones=(_VOLUME_ZONE,)
     )),
@@ -91,6 +116,70 @@ _SNAPSHOTS = [
     ),
 ]
 
+_BACKUPS = [
+    Row("GET", "/backups", Merge(listings.BACKUPS)),
+    Row("GET", "/backups/detail", Merge(listings.BACKUPS_DETAIL, zones=(_ITEM_ZONE,))),
+    Row("POST", "/backups", Create(
+        Kind.BACKUP, "backup.id", _BACKUP_REFS, "backup.availability_zone",
+    )),
+    Row("POST", "/backups/import_record", Create(
+        Kind.BACKUP, "backup.id", hook="import_record",
+    )),
+    *rows_of(_BACKUP, "GET /backups/{id}", "PUT /backups/{id}", "DELETE /backups/{id}"),
+    *rows_of(
+        ById(Kind.BACKUP),
+        "POST /backups/{id}/action",
+        "GET /backups/{id}/export_record",
+    ),
+    Row("POST", "/backups/{id}/restore", _RESTORE),
+]  # fmt: skip
+
+_ATTACHMENTS = [
+    Row("GET", "/attachments", Merge(listings.ATTACHMENTS)),
+    Row("GET", "/attachments/detail", Merge(listings.ATTACHMENTS_DETAIL)),
+    Row("POST", "/attachments", Create(Kind.ATTACHMENT, "attachment.id", _ATTACHMENT_REFS)),
+    *rows_of(ById(Kind.ATTACHMENT, whole=True), "GET /attachments/{id}", "PUT /attachments/{id}"),
+    Row("DELETE", "/attachments/{id}", ById(Kind.ATTACHMENT, whole=True, ends=True)),
+    Row("POST", "/attachments/{id}/action", ById(Kind.ATTACHMENT)),
+]
+
+_OLD_TRANSFERS = listings.all_transfers("/os-volume-transfer")
+_NEW_TRANSFERS = listings.all_transfers("/volume-transfers")
+_TRANSFERS = [
+    Row("GET", "/os-volume-transfer", Merge(_OLD_TRANSFERS.short)),
+    Row("GET", "/os-volume-transfer/detail", Merge(_OLD_TRANSFERS.detailed)),
+    Row("GET", "/volume-transfers", ByVersion(
+        Merge(_NEW_TRANSFERS.short), _TRANSFER_PAGES_FROM, Merge(listings.TRANSFERS),
+    )),
+    Row("GET", "/volume-transfers/detail", ByVersion(
+        Merge(_NEW_TRANSFERS.detailed), _TRANSFER_PAGES_FROM, Merge(listings.TRANSFERS_DETAIL),
+    )),
+    *rows_of(_TRANSFER, "POST /os-volume-transfer", "POST /volume-transfers"),
+    *rows_of(
+        ById(Kind.TRANSFER, whole=True),
+        "GET /os-volume-transfer/{id}",
+        "GET /volume-transfers/{id}",
+    ),
+    *rows_of(
+        ById(Kind.TRANSFER, whole=True, ends=True),
+        "DELETE /os-volume-transfer/{id}",
+        "DELETE /volume-transfers/{id}",
+    ),
+    *rows_of(
+        Composed("accept_transfer"),
+        "POST /os-volume-transfer/{id}/accept",
+        "POST /volume-transfers/{id}/accept",
+    ),
+]  # fmt: skip
+
+_MESSAGES = [
+    Row("GET", "/messages", ByVersion(
+        Merge(listings.ALL_MESSAGES), Version(3, 5), Merge(listings.MESSAGES)
+    )),
+    *rows_of(ById(Kind.MESSAGE, whole=True), "GET /messages/{id}"),
+    *rows_of(ById(Kind.MESSAGE, whole=True, ends=True), "DELETE /messages/{id}"),
+]  # fmt: skip
+
 _ZONES_AND_VERSIONS = [
     Row("GET", "/", Local("version")),
     Row("GET", "/os-availability-zone", Local("zones")),
@@ -100,46 +189,13 @@ _ZONES_AND_VERSIONS = [
 
 _NOT_YET = rows_of(
     NOT_YET,
-    "GET /attachments",
-    "POST /attachments",
-    "GET /attachments/detail",
-    "DELETE /attachments/{id}",
-    "GET /attachments/{id}",
-    "PUT /attachments/{id}",
-    "POST /attachments/{id}/action",
-    "GET /backups",
-    "POST /backups",
-    "GET /backups/detail",
-    "POST /backups/import_record",
-    "DELETE /backups/{id}",
-    "GET /backups/{id}",
-    "PUT /backups/{id}",
-    "POST /backups/{id}/action",
-    "GET /backups/{id}/export_record",
-    "POST /backups/{id}/restore",
     "GET /limits",
-    "GET /messages",
-    "DELETE /messages/{id}",
-    "GET /messages/{id}",
     "GET /os-quota-class-sets/{name}",
     "PUT /os-quota-class-sets/{name}",
     "DELETE /os-quota-sets/{project_id}",
     "GET /os-quota-sets/{project_id}",
     "PUT /os-quota-sets/{project_id}",
     "GET /os-quota-sets/{project_id}/defaults",
-    "GET /os-volume-transfer",
-    "POST /os-volume-transfer",
-    "GET /os-volume-transfer/detail",
-    "DELETE /os-volume-transfer/{id}",
-    "GET /os-volume-transfer/{id}",
-    "POST /os-volume-transfer/{id}/accept",
-    "GET /volume-transfers",
-    "POST /volume-transfers",
-    "GET /volume-transfers/detail",
-    "DELETE /volume-transfers/{id}",
-    "GET /volume-transfers/{id}",
-    "POST /volume-transfers/{id}/accept",
-    "GET /volumes/summary",
     "GET /{admin_project_id}/os-quota-class-sets/{name}",
     "PUT /{admin_project_id}/os-quota-class-sets/{name}",
     "DELETE /{admin_project_id}/os-quota-sets/{project_id}",
@@ -152,6 +208,10 @@ ROWS = types.with_namings(
     (
         *_VOLUMES,
         *_SNAPSHOTS,
+        *_BACKUPS,
+        *_ATTACHMENTS,
+        *_TRANSFERS,
+        *_MESSAGES,
         *_ZONES_AND_VERSIONS,
         *types.ROWS,
         *groups.ROWS,

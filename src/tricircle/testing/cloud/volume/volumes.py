@@ -252,10 +252,13 @@ def summary(cinder: "Cinder", request: Request) -> Answer:
     if request.microversion < 12:
         refuse(404, "The resource could not be found.")
     everyone = request.caller.is_admin and is_true(request.find("all_tenants"))
+    # What members may not ask for is ignored here, not refused.
+    filters = {key: value for key, value in request.pairs if key in _FILTERS}
     found = [
         volume
         for volume in cinder.volumes.values()
-        if everyone or volume.project_id == request.caller.project_id
+        if (everyone or volume.project_id == request.caller.project_id)
+        and is_asked(volume, filters)
     ]
     view: Document = {"total_count": len(found), "total_size": sum(item.size for item in found)}
     if request.microversion >= 36:
