@@ -108,6 +108,8 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
 
 def _delete(cinder: "Cinder", request: Request) -> Answer:
     kind = _get(cinder, request)
+    if any(group.group_type is kind for group in cinder.groups.values()):
+        refuse(400, "Target group type is still in use.")
     del cinder.group_types[kind.id]
     return Answer(202)
 
@@ -130,7 +132,9 @@ def _show_spec(cinder: "Cinder", request: Request) -> Answer:
 
 
 def _set_spec(cinder: "Cinder", request: Request) -> Answer:
-    body = read(request, {**_SPECS, "minProperties": 1, "maxProperties": 1})
+    body = read(request, _SPECS)
+    if len(body) > 1:
+        refuse(400, f"{body!r} has too many properties")
     kind = _get(cinder, request)
     if request.parameters["key"] not in body:
         refuse(400, "Request body and URI mismatch")

@@ -24,7 +24,7 @@ _SPECS: Document = {
 }
 _NAMED: Document = {
     "type": "object",
-    "properties": {"name": {"type": "string", "format": "name_skip_leading_trailing_spaces"}},
+    "properties": {"name": {"type": "string"}},
     "required": ["name"],
     "additionalProperties": True,
 }
@@ -80,6 +80,9 @@ def _index(cinder: "Cinder", request: Request) -> Answer:
 def _create(cinder: "Cinder", request: Request) -> Answer:
     given = dict(read(request, object_of({"qos_specs": _NAMED}, ("qos_specs",)))["qos_specs"])
     name = given.pop("name").strip()
+    if not name or len(name) > 255:
+        reason = "empty" if not name else "greater than 255 characters"
+        refuse(400, f"An invalid 'name' value was provided. The 'name' can not be {reason}.")
     if any(one.name == name for one in cinder.qos_specs.values()):
         refuse(409, f"QoS Specs {name} already exists.")
     _check_specs(given)

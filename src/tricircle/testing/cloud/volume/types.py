@@ -152,7 +152,9 @@ def _delete(cinder: "Cinder", request: Request) -> Answer:
     kind = get_type(cinder, request)
     if kind is cinder.default_type or kind in cinder.default_types.values():
         refuse(400, f"The volume type {kind.id} is a default volume type and cannot be deleted.")
-    if _has_volumes(cinder, kind):
+    if _has_volumes(cinder, kind) or any(
+        kind in group.volume_types for group in cinder.groups.values()
+    ):
         refuse(400, "Target volume type is still in use.")
     del cinder.types[kind.id]
     return Answer(202)
