@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from tricircle.core.bodies import read_texts
-from tricircle.core.errors import BadInput, DifferentPods, NotFound
+from tricircle.core.errors import (
+    BadInput,
+    DifferentPods,
+    NotFound,
+    PodError,
+    ServiceUnavailable,
+)
 from tricircle.core.model import Caller, Kind, Pod, PodId
 from tricircle.core.placing import Topology
 from tricircle.core.table import Ref
@@ -71,6 +77,11 @@ class SamePod:
                 return None
             error = NotFound if ref.absent_status == 404 else BadInput
             raise error(ref.absent.format(id=top_id, kind=_words(ref.kind))) from None
+        except (PodError, ServiceUnavailable):
+            # What need not exist at all must not hang on pods that do not answer.
+            if ref.absent is None:
+                return None
+            raise
 
     def _name(self, pod_id: PodId) -> str:
         pod = self._topology().find_pod(pod_id)
