@@ -109,3 +109,10 @@ def test_while_nothing_is_under_way_a_number_becomes_what_pods_show(
     tally = Tally(wrong + expired, 100, 50)
     assert is_exact(tally, tally, 0)
     assert settle(right, tally, tally, 0, expired) == right
+
+
+def test_without_a_user_the_project_alone_is_limited() -> None:
+    standing = Standing(used={WHOLE: {"volumes": 1}})
+    limits = limits_of(standing, {"volumes": 4})
+    demands = demands_of({"volumes": 1}, standing, limits, WHOLE)
+    assert demands == [Demand(WHOLE, "volumes", 1, 4)]

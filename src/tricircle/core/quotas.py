@@ -142,7 +142,7 @@ def demands_of(
     scopes = {WHOLE: limits.project}
     if user_id and standing.limits_user(amounts):
         scopes[user_id] = limits.user
-    elif user_id in standing.used:
+    elif user_id and user_id in standing.used:
         scopes[user_id] = dict.fromkeys(amounts, UNLIMITED)
     demands = []
     for scope, allowed in scopes.items():
