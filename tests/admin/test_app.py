@@ -549,6 +549,31 @@ async def test_where_a_resource_would_go_is_told_with_reasons(api: Api) -> None:
     }
 
 
+async def test_a_pod_without_a_tag_is_told_which(api: Api) -> None:
+    for name in ("pod1", "pod2"):
+        tags = {"disk": "ssd"} if name == "pod2" else {}
+        await api.call("POST", "/v1/pods", {"pod": {"name": name, "region": name, "tags": tags}})
+        body = {"zone": {"name": "az1", "pod": name, "pod_az": "nova"}}
+        await api.call("POST", "/v1/zones", body)
+        cloud = api.cloud.pod(name)
+        cloud.volume.add_type("fast", "").extra_specs["pod_tag:disk"] = "ssd"
+        cloud.compute.flavors["2"].extra_specs["pod_tag:gpu"] = "yes"
+    await api.call("PATCH", "/v1/pods/pod1", {"pod": {"tags": {"gpu": "yes"}}})
+
+    async def reasons(query: str) -> dict[str, str]:
+        found = (await api.call("GET", f"/v1/placement?zone=az1&{query}")).body["placement"]
+        return {one["pod"]: one["reason"] for one in found}
+
+    lacks = "lacks the tags that are demanded: "
+    assert await reasons("volume_type=fast&size=1") == {"pod1": f"{lacks}disk=ssd", "pod2": ""}
+    assert await reasons("flavor=2") == {"pod1": "", "pod2": f"{lacks}gpu=yes"}
+    assert await reasons("flavor=2&volume_type=fast") == {
+        "pod1": f"{lacks}disk=ssd",
+        "pod2": f"{lacks}gpu=yes",
+    }
+    assert set((await reasons("flavor=1&size=2")).values()) == {""}
+
+
 async def test_the_binding_of_a_project_is_heeded(api: Api) -> None:
     for name in ("pod1", "pod2"):
         pod_id = PodId((await api.add_pod(name)).body["pod"]["id"])
@@ -564,7 +589,8 @@ async def test_the_binding_of_a_project_is_heeded(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["?zone=nowhere", "?flavor=none", "?count=0", "?size=-1", "?none=1"]
+    "query",
+    ["?zone=nowhere", "?flavor=none", "?volume_type=none", "?count=0", "?size=-1", "?none=1"],
 )
 async def test_a_placement_of_what_cannot_be_is_refused(api: Api, query: str) -> None:
     await api.add_pod("pod1")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tricircle.core.errors import NoPodInZone
+from tricircle.core.errors import NoPodInZone, TagsLacking
 from tricircle.core.model import Node, Pod, PodId, ZoneName, ZonePod
 from tricircle.core.placing import Topology
-from tricircle.core.weighing import Asked, Facts, Needs, judge, list_candidates
+from tricircle.core.replicas import Flavor
+from tricircle.core.weighing import Asked, Facts, Needs, flavor_needs, judge, list_candidates
 
 EAST, WEST, SPARE = (
     Pod(PodId("1"), "east", "region-east"),
@@ -125,6 +128,61 @@ def test_a_wish_outweighs_the_binding_and_history_all_figures() -> None:
 
 def test_of_equals_the_pod_with_fewer_servers_comes_first() -> None:
     assert order(Asked("az1"), node(EAST, 10, 5, 9), node(WEST, 10, 5, 3)) == ["west", "east"]
+
+
+# Tags.
+
+TAGGED = Topology(
+    (replace(EAST, tags={"disk": "ssd"}), replace(WEST, tags={"disk": "ssd", "gpu": "yes"}), SPARE),
+    TOPOLOGY.zone_pods,
+)
+SSD, GPU = ("disk", "ssd"), ("gpu", "yes")
+
+
+def with_tags(zone: str | None, *tags: tuple[str, str], must: PodId | None = None) -> list[str]:
+    asked = Asked(zone, must, needs=Needs(tags=frozenset(tags)))
+    return [one.pod.name for one in list_candidates(asked, Facts(TAGGED))]
+
+
+def test_only_pods_with_all_tags_that_are_demanded_are_tried() -> None:
+    assert with_tags("az1", SSD) == ["east", "west"]
+    assert with_tags("az1", SSD, GPU) == ["west"]
+    assert with_tags(None, GPU) == ["west"]
+
+
+def test_when_no_pod_has_the_tags_they_are_named() -> None:
+    said = r"no enabled pod of availability zone 'az1' has the tags .* \(disk=hdd, gpu=yes\)"
+    with pytest.raises(TagsLacking, match=said):
+        with_tags("az1", GPU, ("disk", "hdd"))
+    with pytest.raises(TagsLacking, match="no enabled pod has the tags"):
+        with_tags(None, ("gpu", "no"), GPU)
+    with pytest.raises(TagsLacking):
+        with_tags(None, GPU, must=EAST.id)
+
+
+def test_a_zone_that_takes_nothing_is_said_before_tags_are() -> None:
+    with pytest.raises(NoPodInZone):
+        with_tags("az3", GPU)
+
+
+def test_a_pod_without_a_tag_is_told_which() -> None:
+    found = judge(Asked("az1", needs=Needs(tags=frozenset([GPU, SSD]))), Facts(TAGGED))
+    assert [(one.pod.name, one.refusal) for one in found] == [
+        ("west", ""),
+        ("east", "lacks the tags that are demanded: gpu=yes"),
+        ("spare", "is disabled: it gets nothing new"),
+    ]
+
+
+def test_a_flavor_takes_disk_for_root_ephemeral_and_swap_and_demands_tags() -> None:
+    flavor = Flavor(
+        name="f", ram=512, vcpus=2, disk=10, ephemeral=5, swap=1025,
+        extra_specs={"pod_tag:disk": "ssd", "hw:cpu_policy": "shared"},
+    )  # fmt: skip
+    assert flavor_needs(flavor) == Needs(2, 512, 17, tags=frozenset([SSD]))
+    assert flavor_needs(flavor).times(3) == Needs(6, 1536, 51, tags=frozenset([SSD]))
+    old = Flavor(name="f", ram=1, vcpus=1, disk=0, swap="")
+    assert flavor_needs(old) == Needs(1, 1)
 
 
 def test_every_pod_is_told_why() -> None:

@@ -13,11 +13,10 @@ from tricircle.core.model import PodId, ProjectId, Service, TopId, Version
 from tricircle.core.quotas import Holder
 from tricircle.core.runs import Succeeded
 from tricircle.core.server_quotas import SERVERS
-from tricircle.testing.clock import FakeClock
 from tricircle.testing.cloud import Refuse, Reply
 from tricircle.usecases.quota_carrying import QuotaCarrying, QuotaKeeper
 from tricircle.usecases.replicas.pod_service import PodServices
-from tricircle.usecases.server_usage import FlavorSizes, ServerSizes, ServerUsage
+from tricircle.usecases.server_usage import ServerSizes, ServerUsage
 
 USER = "u" * 32
 
@@ -106,17 +105,6 @@ async def test_use_is_what_the_pod_itself_counts(world: World) -> None:
     world.served.simulated.faults.inject(Reply(200, b'{"quota_set": {"cores": {}}}'))
     with pytest.raises(PodMisbehaved):
         await usage.count(world.served.pod, world.project, "req-1")
-
-
-async def test_a_flavor_is_asked_for_once_a_minute(world: World) -> None:
-    clock = FakeClock()
-    sizes = FlavorSizes(world.novas, lambda: [world.served.pod], clock)
-    assert await sizes.find("none", "req-1") is None
-    assert await sizes.find("3", "req-1") == {"cores": 2, "ram": 4096}
-    world.served.simulated.faults.inject(Refuse())
-    assert await sizes.find("3", "req-1") == {"cores": 2, "ram": 4096}
-    await clock.advance(61)
-    assert await sizes.find("3", "req-1") is None
 
 
 async def test_a_server_that_is_not_there_has_no_size(world: World) -> None:

@@ -32,6 +32,7 @@ async def show_placement(
         flavor=query.flavor,
         count=query.count,
         volume_gib=query.size,
+        volume_type=query.volume_type,
     )
     verdicts = await uses.placement.explain(asked, request_id)
     return PlacementBody(placement=[VerdictView.of(one) for one in verdicts])

@@ -382,6 +382,12 @@ class PlacementParameters(Query):
     )
     count: int = Field(default=1, ge=1, le=1000, description="How many servers at once.")
     size: int = Field(default=0, ge=0, le=2**31 - 1, description="GiB: for a volume.")
+    volume_type: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="Name or id of a volume type: for a volume, also one made with a server.",
+    )
 
 
 class WeightView(BaseModel):

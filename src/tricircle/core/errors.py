@@ -80,6 +80,18 @@ class NoPodInZone(TricircleError):
         self.zone = zone
 
 
+class TagsLacking(TricircleError):
+    """Pods serve the zone, and none has the tags that a flavor or volume type demands: 503."""
+
+    def __init__(self, zone: str | None, tags: str) -> None:
+        place = f" of availability zone '{zone}'" if zone else ""
+        super().__init__(
+            f"no enabled pod{place} has the tags that the flavor or volume type demands ({tags}); "
+            "see GET /v1/placement of the Admin API"
+        )
+        self.tags = tags
+
+
 class DifferentPods(BadInput):
     """Two resources that must be in one pod are in two: 400."""
 

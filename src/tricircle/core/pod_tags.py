@@ -8,11 +8,14 @@ not know is somebody else's, and so it is to Nova's validation of extra specs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tricircle.core.errors import BadInput
 
 PREFIX = "pod_tag:"
+Tag = tuple[str, str]
+"""Name and value."""
+
 MAX_TAGS = 50
 """Tags of one pod. All of them are one text in the database."""
 
@@ -26,17 +29,15 @@ def change_tags(tags: Mapping[str, str], change: Mapping[str, str | None]) -> Ma
     return left
 
 
-def demanded_tags(extra_specs: Mapping[str, object]) -> Mapping[str, str]:
+def demanded_tags(extra_specs: Mapping[str, object]) -> frozenset[Tag]:
     """Return the tags that extra specs demand of a pod."""
-    return {
-        key.removeprefix(PREFIX): str(value)
+    return frozenset(
+        (key.removeprefix(PREFIX), str(value))
         for key, value in extra_specs.items()
         if key.startswith(PREFIX)
-    }
+    )
 
 
-def list_lacking(demanded: Mapping[str, str], tags: Mapping[str, str]) -> list[str]:
+def list_lacking(demanded: Collection[Tag], tags: Mapping[str, str]) -> list[str]:
     """Return the tags a pod lacks, as ``name=value``, ordered."""
-    return [
-        f"{name}={value}" for name, value in sorted(demanded.items()) if tags.get(name) != value
-    ]
+    return [f"{name}={value}" for name, value in sorted(demanded) if tags.get(name) != value]

@@ -7,21 +7,27 @@ reason in words, so that the same code places resources and explains it to opera
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tricircle.core.errors import NoPodInZone
+from tricircle.core.errors import NoPodInZone, TagsLacking
 from tricircle.core.model import Node, Pod, PodId, ZoneName
 from tricircle.core.placing import Candidate, Topology
+from tricircle.core.pod_tags import Tag, demanded_tags, list_lacking
+from tricircle.core.replicas import Flavor, VolumeType
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a new resource takes; 0 where it takes nothing or nobody knows."""
+    """What a new resource takes; 0 where it takes nothing or nobody knows.
+
+    ``tags`` are names and values that its pod must have. Two values of one name no pod has.
+    """
 
     vcpus: int = 0
     memory_mib: int = 0
     disk_gib: int = 0
     volume_gib: int = 0
+    tags: frozenset[Tag] = frozenset()
 
     def times(self, count: int) -> Needs:
         """Return what so many of them take."""
@@ -30,19 +36,21 @@ class Needs:
             self.memory_mib * count,
             self.disk_gib * count,
             self.volume_gib * count,
+            self.tags,
         )
 
 
-def flavor_needs(flavor: Mapping[str, object]) -> Needs:
-    """Return what a server of a flavor takes, as any version of Nova shows it."""
+def flavor_needs(flavor: Flavor) -> Needs:
+    """Return what a server of a flavor takes."""
+    swap_mib = flavor.swap if isinstance(flavor.swap, int) else 0
+    disk_gib = flavor.disk + flavor.ephemeral - (-swap_mib // 1024)
+    tags = demanded_tags(flavor.extra_specs)
+    return Needs(flavor.vcpus, flavor.ram, disk_gib, tags=tags)
 
-    def number(key: str) -> int:
-        value = flavor.get(key)
-        return value if isinstance(value, int) and value > 0 else 0
 
-    swap_gib = -(-number("swap") // 1024)
-    disk_gib = number("disk") + number("OS-FLV-EXT-DATA:ephemeral") + swap_gib
-    return Needs(number("vcpus"), number("ram"), disk_gib)
+def type_needs(volume_type: VolumeType) -> Needs:
+    """Return what a volume type demands of the pod of a volume, whose size it does not know."""
+    return Needs(tags=demanded_tags(volume_type.extra_specs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +114,15 @@ def judge(asked: Asked, facts: Facts) -> list[Verdict]:
 
 
 def list_candidates(asked: Asked, facts: Facts) -> list[Candidate]:
-    """Return the pods to try, best first. Raises NoPodInZone."""
+    """Return the pods to try, best first. Raises NoPodInZone, TagsLacking."""
     found = [one for one in judge(asked, facts) if not one.refusal]
-    if not found:
-        raise NoPodInZone(asked.zone or "any")
-    return [Candidate(one.pod, one.pod_az, one.has_room) for one in found]
+    if found:
+        return [Candidate(one.pod, one.pod_az, one.has_room) for one in found]
+    if asked.needs.tags:
+        needs = replace(asked.needs, tags=frozenset())
+        list_candidates(replace(asked, needs=needs), facts)
+        raise TagsLacking(asked.zone, ", ".join(list_lacking(asked.needs.tags, {})))
+    raise NoPodInZone(asked.zone or "any")
 
 
 def _judge_one(asked: Asked, facts: Facts, pod: Pod) -> Verdict:
@@ -145,6 +157,11 @@ def _check_demand(asked: Asked, facts: Facts, pod: Pod) -> str:
     return "does not hold what the request names"
 
 
+def _check_tags(asked: Asked, facts: Facts, pod: Pod) -> str:
+    lacking = list_lacking(asked.needs.tags, pod.tags)
+    return f"lacks the tags that are demanded: {', '.join(lacking)}" if lacking else ""
+
+
 def _check_enabled(asked: Asked, facts: Facts, pod: Pod) -> str:
     """What a disabled pod holds must stay usable, so it still takes what must be beside it."""
     if pod.enabled or asked.must == pod.id:
@@ -156,6 +173,7 @@ _FILTERS: tuple[Callable[[Asked, Facts, Pod], str], ...] = (
     _check_zone,
     _check_demand,
     _check_enabled,
+    _check_tags,
 )
 
 

@@ -17,9 +17,10 @@ from tricircle.core.errors import (
     PodMisbehaved,
     PodTimeout,
     ServiceUnavailable,
+    TagsLacking,
     TricircleError,
 )
-from tricircle.core.model import BottomId, Caller, PodId, ProjectId, ZoneName
+from tricircle.core.model import BottomId, Caller, Pod, PodId, ProjectId, ZoneName
 from tricircle.core.placing import Candidate, Topology
 from tricircle.core.table import Create
 from tricircle.core.weighing import Asked, Facts, list_candidates
@@ -270,19 +271,28 @@ class Creator:
         asked = Asked(name or None, must, prefers)
         try:
             found = list_candidates(asked, Facts(topology))
-            if len(found) > 1:
-                facts = await self.scales.read_facts(inbound.caller, topology)
-                needs = await self.scales.read_needs(inbound)
-                found = list_candidates(replace(asked, needs=needs), facts)
-            return [replace(one, pod_az=f"{one.pod_az}:{host}") for one in found] if host else found
-        except NoPodInZone:
+            if node:  # whoever names it has weighed everything
+                return (
+                    [replace(one, pod_az=f"{one.pod_az}:{host}") for one in found]
+                    if host
+                    else found
+                )
+            return await self._weigh(inbound, asked, found)
+        except (NoPodInZone, TagsLacking) as error:
             pod = topology.find_pod(must) if must is not None else None
             if pod is None:
                 raise
-            raise DifferentPods(
-                f"what this request names is in pod {pod.name}, which does not serve "
-                f"availability zone '{name}'; name another zone, or none"
-            ) from None
+            raise _not_in(pod, name, error) from None
+
+    async def _weigh(
+        self, inbound: Inbound, asked: Asked, found: Sequence[Candidate]
+    ) -> Sequence[Candidate]:
+        """Return those of the candidates that have what is demanded, best first."""
+        facts = Facts(self.topology())
+        if len(found) > 1:
+            facts = await self.scales.read_facts(inbound.caller, facts.topology)
+        needs = await self.scales.read_needs(inbound)
+        return list_candidates(replace(asked, needs=needs), facts)
 
     def _forced_pod(
         self, caller: Caller, topology: Topology, zone: str, node: str
@@ -314,6 +324,19 @@ class Creator:
             return None
         zone = read_value(inbound.body, strategy.zone)
         return zone if isinstance(zone, str) and zone else None
+
+
+def _not_in(pod: Pod, zone: str, error: NoPodInZone | TagsLacking) -> DifferentPods:
+    """Return why the pod of what a request names will not do."""
+    held = f"what this request names is in pod {pod.name}"
+    if isinstance(error, TagsLacking):
+        return DifferentPods(
+            f"{held}, which has not the tags that the flavor or volume type demands "
+            f"({error.tags}); name another one"
+        )
+    return DifferentPods(
+        f"{held}, which does not serve availability zone '{zone}'; name another zone, or none"
+    )
 
 
 def _nothing_sent(candidate: Candidate, error: TricircleError) -> TricircleError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tricircle.core.errors import PodError, PodMisbehaved
+from tricircle.core.errors import PodMisbehaved
 from tricircle.core.model import Pod, ProjectId, Service, TopId, Version
 from tricircle.core.quotas import MAX_USER, WHOLE, Amounts, Holder
 from tricircle.core.server_quotas import COUNTED
 from tricircle.core.wishes import Document
-from tricircle.interfaces.clock import Clock
+from tricircle.usecases.demands import Demands
 from tricircle.usecases.replicas.pod_service import PodServices
 
 _VERSION = Version(2, 57)
@@ -19,9 +18,6 @@ _VERSION = Version(2, 57)
 
 _WITH_FLAVOR = Version(2, 47)
 """From here on a server shows what its flavor has."""
-
-_REMEMBERED_S = 60.0
-_MOST_KNOWN = 1000
 
 
 class ServerUsage:
@@ -91,39 +87,12 @@ def _read_size(flavor: Document) -> tuple[int | None, int | None]:
 
 
 class FlavorSizes:
-    """How many cores and how much memory flavors have, remembered for a minute.
+    """How many cores and how much memory flavors have."""
 
-    Nova lets nobody change them; a flavor can only be deleted and made anew.
-    """
-
-    def __init__(self, novas: PodServices, pods: Callable[[], Sequence[Pod]], clock: Clock) -> None:
-        self._novas, self._pods, self._clock = novas, pods, clock
-        self._known: dict[str, tuple[float, Amounts]] = {}
+    def __init__(self, demands: Demands) -> None:
+        self._demands = demands
 
     async def find(self, flavor_id: str, request_id: str) -> Amounts | None:
         """Return cores and ram (MiB) of a flavor, None when it is in no pod that answers."""
-        now_s = self._clock.now_s()
-        known = self._known.get(flavor_id)
-        if known is not None and now_s < known[0] + _REMEMBERED_S:
-            return known[1]
-        found = await self._ask(flavor_id, request_id)
-        if found is not None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[flavor_id] = (now_s, found)
-        return found
-
-    async def _ask(self, flavor_id: str, request_id: str) -> Amounts | None:
-        is_dead = self._novas.cloud.is_dead
-        for pod in sorted(self._pods(), key=lambda pod: (is_dead(pod.id), pod.name)):
-            nova = self._novas.of(pod, request_id)
-            try:
-                reply = await nova.find(f"/flavors/{quote(flavor_id, safe='')}", _VERSION)
-            except PodError:
-                continue
-            if reply is None:
-                continue
-            cores, ram = _read_size(reply.item("flavor"))
-            if cores is not None and ram is not None:
-                return {"cores": cores, "ram": ram}
-        return None
+        needs = await self._demands.find_flavor(flavor_id, request_id)
+        return None if needs is None else {"cores": needs.vcpus, "ram": needs.memory_mib}

@@ -1,15 +1,76 @@
-"""How large the volume of a request is."""
+"""What the volume of a request asks of its pod."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tricircle.core.bodies import read_value
+from tricircle.core.errors import MalformedBody, TricircleError
+from tricircle.core.model import ProjectId
 from tricircle.core.weighing import Needs
-from tricircle.gateway.request import Inbound
+from tricircle.gateway.any_pod import AnyPod
+from tricircle.gateway.request import Inbound, Target
+from tricircle.interfaces.clock import Clock
+from tricircle.usecases.demands import MOST_REMEMBERED, REMEMBERED_S, Demands
+from tricircle.usecases.remembered import Remembered
+
+_SOURCES = ("volume.snapshot_id", "volume.source_volid", "volume.backup_id")
 
 
-async def volume_needs(inbound: Inbound) -> Needs:
-    """Return the size that ``POST /volumes`` names; nothing when it leaves it to its source."""
-    size = read_value(inbound.body, "volume.size")
+class VolumeNeeds:
+    """Knows it of ``POST /volumes``."""
+
+    def __init__(self, demands: Demands, pods: AnyPod, clock: Clock) -> None:
+        self._demands, self._pods = demands, pods
+        self._defaults: Remembered[ProjectId | None, str] = Remembered(
+            clock, REMEMBERED_S, MOST_REMEMBERED
+        )
+
+    async def of(self, inbound: Inbound) -> Needs:
+        """Return the size that is named, if any, and the tags that the volume's type demands.
+
+        A volume that is to be managed is somewhere already.
+        """
+        if read_value(inbound.body, "volume.ref") is not None:
+            return Needs()
+        label = await self._type_of(inbound)
+        found = None
+        if label:
+            found = await self._demands.find_volume_type(label, inbound.request_id)
+        return replace(found or Needs(), volume_gib=_size(inbound.body))
+
+    async def _type_of(self, inbound: Inbound) -> str:
+        """Return name or id of the new volume's type, '' when its source has one."""
+        named = read_value(inbound.body, "volume.volume_type")
+        if named is not None:
+            return named if isinstance(named, str) else ""
+        if read_value(inbound.body, "volume") is None:
+            return ""
+        if any(read_value(inbound.body, source) is not None for source in _SOURCES):
+            return ""
+        return await self._default_of(inbound)
+
+    async def _default_of(self, inbound: Inbound) -> str:
+        """Return the name of the type that the caller gets without naming one."""
+        project_id = inbound.caller.project_id
+        known = self._defaults.find(project_id)
+        if known is not None:
+            return known
+        target = Target(inbound.target.api, inbound.target.project, "/types/default")
+        asking = replace(inbound, method="GET", target=target, query="", body=b"", naming=None)
+        try:
+            answer = await self._pods.ask(asking)
+            name = read_value(answer.body, "volume_type.name") if answer.status == 200 else None
+        except (TricircleError, MalformedBody):
+            return ""
+        if not isinstance(name, str):
+            return ""
+        self._defaults.keep(project_id, name)
+        return name
+
+
+def _size(body: bytes) -> int:
+    """Return the GiB that are named; 0 when the source of the volume decides."""
+    size = read_value(body, "volume.size")
     text = str(size) if isinstance(size, str | int) and not isinstance(size, bool) else ""
-    is_number = text.isascii() and text.isdecimal() and len(text) < 12
-    return Needs(volume_gib=int(text)) if is_number else Needs()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else 0

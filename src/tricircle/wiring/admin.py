@@ -94,6 +94,7 @@ async def open_admin(settings: Settings) -> AsyncIterator[Application]:
                 stores.zones,
                 stores.nodes,
                 stores.bindings,
+                stores.routings,
                 credential,
                 partial(_open_cloud, settings),
                 CHECK_TIMEOUT_S,

@@ -110,7 +110,7 @@ async def _make_rules(base: Base) -> Rules:
             "zones_detail": zones.compute_detail,
             **make_network_proxies(base, made.neutrons),
         },
-        needs=ServerNeeds(base.forwarder, base.topology, base.clock).of,
+        needs=ServerNeeds(servers.demands).of,
         composed={
             **make_proxies(base),
             "events": ServerEvents(base.asker, base.locator, base.profile.version_headers),

@@ -16,6 +16,7 @@ from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.cloud import Cloud, ServiceCredential
 from tricircle.interfaces.quotas import PodUsage
 from tricircle.usecases.counting import CountJobs, UsageCount
+from tricircle.usecases.demands import Demands
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
@@ -84,9 +85,10 @@ class CountedQuotas:
 
 @dataclass(frozen=True, slots=True)
 class ServerQuotas:
-    """The quotas of servers, and how large servers and flavors are."""
+    """The quotas of servers, how large servers and flavors are, and what flavors demand."""
 
     counted: CountedQuotas
+    demands: Demands
     flavors: FlavorSizes
     servers: ServerSizes
 
@@ -99,12 +101,24 @@ class VolumeQuotas:
     facts: VolumeFacts
 
 
+def make_demands(parts: QuotaParts) -> Demands:
+    """Return what knows how large flavors are, and which tags they and volume types demand."""
+    return Demands(
+        parts.pods_of(Service.COMPUTE),
+        parts.pods_of(Service.VOLUME),
+        parts.stores.routings,
+        lambda: parts.directory.topology.pods,
+        parts.clock,
+    )
+
+
 def make_server_quotas(parts: QuotaParts) -> ServerQuotas:
     """Return the quotas that Nova has."""
-    novas, pods = parts.pods_of(Service.COMPUTE), parts.list_pods(Service.COMPUTE)
+    novas, demands = parts.pods_of(Service.COMPUTE), make_demands(parts)
     return ServerQuotas(
         parts.join(SERVERS, asdict(parts.settings.quota), ServerUsage(novas)),
-        FlavorSizes(novas, pods, parts.clock),
+        demands,
+        FlavorSizes(demands),
         ServerSizes(novas),
     )
 

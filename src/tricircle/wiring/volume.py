@@ -7,15 +7,17 @@ from contextlib import AbstractAsyncContextManager
 
 from tricircle.adapters.config import Settings
 from tricircle.adapters.log import setup_logging
+from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.asking import Finders
 from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
-from tricircle.volume.needs import volume_needs
+from tricircle.volume.needs import VolumeNeeds
 from tricircle.volume.profile import PROFILE
 from tricircle.volume.rules.backup_records import BackupRecords
 from tricircle.volume.rules.transfers import Transfers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
+from tricircle.wiring.quotas import make_demands
 from tricircle.wiring.serving import Service, read_arguments, serve
 
 PROGRAM = "tricircle-volume"
@@ -48,6 +50,8 @@ async def _make_rules(base: Base) -> Rules:
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
         },
-        needs=volume_needs,
+        needs=VolumeNeeds(
+            make_demands(base.quota_parts()), AnyPod(base.forwarder, base.topology), base.clock
+        ).of,
         composed={"accept_transfer": transfers.accept},
     )

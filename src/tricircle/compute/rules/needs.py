@@ -1,72 +1,48 @@
-"""How large the servers of a request are."""
+"""What the servers of a request ask of their pod."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
-from urllib.parse import quote
 
+from tricircle.compute.rules.counted_boot import flavor_id_of
 from tricircle.core.bodies import read_value
-from tricircle.core.errors import MalformedBody, TricircleError
-from tricircle.core.placing import Topology
-from tricircle.core.weighing import Needs, flavor_needs
-from tricircle.gateway.any_pod import AnyPod
-from tricircle.gateway.forward import Forwarder
-from tricircle.gateway.request import Inbound, Target
-from tricircle.interfaces.clock import Clock
+from tricircle.core.weighing import Needs
+from tricircle.gateway.request import Inbound
+from tricircle.usecases.demands import Demands
 
-REMEMBERED_S = 60.0
-"""Seconds for which a flavor's sizes are remembered; they never change while it lives."""
-_MOST = 1000
-_DEVICES = ("server.block_device_mapping_v2", "server.block_device_mapping")
+_DEVICES = "server.block_device_mapping_v2"
+_OLD_DEVICES = "server.block_device_mapping"
 
 
 class ServerNeeds:
-    """Reads flavors from a pod, with the caller's own token; it is the same in all of them."""
+    """Knows it of ``POST /servers``."""
 
-    def __init__(
-        self, forwarder: Forwarder, topology: Callable[[], Topology], clock: Clock
-    ) -> None:
-        self._pods, self._clock = AnyPod(forwarder, topology), clock
-        self._known: OrderedDict[str, tuple[float, Needs]] = OrderedDict()
+    def __init__(self, demands: Demands) -> None:
+        self._demands = demands
 
     async def of(self, inbound: Inbound) -> Needs:
         """Return what ``POST /servers`` asks for at least."""
-        flavor = read_value(inbound.body, "server.flavorRef")
-        if not isinstance(flavor, str | int) or not str(flavor).strip("/"):
-            return Needs()
-        needs = await self._size_of(inbound, str(flavor).strip("/").rpartition("/")[2])
-        if any(read_value(inbound.body, place) for place in _DEVICES):
+        flavor_id = flavor_id_of(read_value(inbound.body, "server.flavorRef"))
+        found = None
+        if flavor_id is not None:
+            found = await self._demands.find_flavor(flavor_id, inbound.request_id)
+        needs = (found or Needs()).times(_count(inbound.body))
+        devices = read_value(inbound.body, _DEVICES)
+        if devices or read_value(inbound.body, _OLD_DEVICES):
             needs = replace(needs, disk_gib=0)  # its disk is a volume
-        return needs.times(_count(inbound.body))
-
-    async def _size_of(self, inbound: Inbound, flavor_id: str) -> Needs:
-        until_s, needs = self._known.get(flavor_id, (-1.0, Needs()))
-        if self._clock.now_s() < until_s:
-            return needs
-        path = f"/flavors/{quote(flavor_id, safe='')}"
-        target = Target(inbound.target.api, inbound.target.project, path)
-        asking = replace(inbound, method="GET", target=target, query="", body=b"")
-        try:
-            answer = await self._pods.ask(asking)
-        except TricircleError:
-            return Needs()
-        if answer.status != 200:
-            return Needs()
-        needs = _read_flavor(answer.body)
-        self._known[flavor_id] = (self._clock.now_s() + REMEMBERED_S, needs)
-        if len(self._known) > _MOST:
-            self._known.popitem(last=False)
+        for label in _volume_types(devices):
+            made = await self._demands.find_volume_type(label, inbound.request_id)
+            needs = replace(needs, tags=needs.tags | (made or Needs()).tags)
         return needs
 
 
-def _read_flavor(body: bytes) -> Needs:
-    try:
-        flavor = read_value(body, "flavor")
-    except MalformedBody:
-        return Needs()
-    return flavor_needs(flavor) if isinstance(flavor, dict) else Needs()
+def _volume_types(devices: object) -> Iterator[str]:
+    """Return the types of the volumes that are made with a server."""
+    for device in devices if isinstance(devices, list) else ():
+        label = device.get("volume_type") if isinstance(device, dict) else None
+        if isinstance(label, str) and label:
+            yield label
 
 
 def _count(body: bytes) -> int:
