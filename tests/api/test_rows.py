@@ -25,6 +25,18 @@ NEVER_GOOD = {
     "GET /servers/{server_id}/shares/{id}": "needs Manila",
     "POST /servers/{server_id}/shares": "needs Manila",
     "DELETE /servers/{server_id}/shares/{id}": "needs Manila",
+    "DELETE /groups/{id}": "is not carried out by Cinder itself, which has an action for it",
+    "PUT /os-services/failover": "needs a backend that replicates",
+    "PUT /os-services/failover_host": "needs a backend that replicates",
+    "PUT /os-hosts": "is not carried out by Cinder itself",
+    "PUT /os-hosts/{host_name}": "is not carried out by Cinder itself",
+    "GET /{admin_project_id}/os-hosts": "is below a second project, where Cinder has nothing",
+    "PUT /{admin_project_id}/os-hosts": "is below a second project, where Cinder has nothing",
+    "GET /{admin_project_id}/os-hosts/{host_name}": "is below a second project, as well",
+    "PUT /{admin_project_id}/os-hosts/{host_name}": "is below a second project, as well",
+    "GET /clusters/{id}": "needs a cluster of volume services",
+    "PUT /clusters/enable": "needs a cluster of volume services",
+    "PUT /clusters/disable": "needs a cluster of volume services",
 }
 """Rows of which every case ends in an error, and why."""
 

@@ -19,7 +19,6 @@ _GONE = "The resource could not be found."
 _NAME: Document = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
 _METADATA: Document = {"type": ["object", "null"]}
 _ONE = "One and only one of cluster and host must be set."
-_PREFIXES = {"volume": "volume-", "snapshot": "_snapshot-"}
 
 
 # Pools and capabilities.
@@ -135,7 +134,7 @@ def _rows(cinder: "Cinder", kind: str, backend: CinderService) -> Iterable[Docum
     for name, (volume_id, size) in cinder.unmanaged_snapshots.items():
         yield _row(name, size, None) | _source(volume_id)
     for snapshot in cinder.snapshots.values():
-        row = _row(f"_snapshot-{snapshot.id}", snapshot.volume_size, snapshot.id)
+        row = _row(f"snapshot-{snapshot.id}", snapshot.volume_size, snapshot.id)
         yield row | _source(snapshot.volume_id)
 
 

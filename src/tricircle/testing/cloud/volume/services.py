@@ -480,16 +480,10 @@ ROUTES = (
     ("PUT", "/os-services/failover", "admin", _UPDATE, _fail_over),
     ("PUT", "/os-services/get-log", *_guarded(_UPDATE, _get_log, 32)),
     ("PUT", "/os-services/set-log", *_guarded(_UPDATE, _set_log, 32)),
-    *(
-        (method, f"{below}{path}", need, _HOSTS, handler)
-        for below in ("", "/{admin_project_id}")
-        for method, path, need, handler in (
-            ("GET", "/os-hosts", "admin", _list_hosts),
-            ("PUT", "/os-hosts", "write", _update_no_host),
-            ("GET", "/os-hosts/{host_name}", "admin", _show_host),
-            ("PUT", "/os-hosts/{host_name}", "write", _update_host),
-        )
-    ),
+    ("GET", "/os-hosts", "admin", _HOSTS, _list_hosts),
+    ("PUT", "/os-hosts", "write", _HOSTS, _update_no_host),
+    ("GET", "/os-hosts/{host_name}", "admin", _HOSTS, _show_host),
+    ("PUT", "/os-hosts/{host_name}", "write", _HOSTS, _update_host),
     ("GET", "/clusters", *_guarded("clusters:get_all", _list_clusters(False), 7)),
     ("GET", "/clusters/detail", *_guarded("clusters:get_all", _list_clusters(True), 7)),
     ("GET", "/clusters/{id}", *_guarded("clusters:get", _show_cluster, 7)),

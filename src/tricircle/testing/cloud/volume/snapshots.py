@@ -188,7 +188,7 @@ def _act(cinder: "Cinder", request: Request) -> Answer:
         del cinder.snapshots[snapshot.id]
         if name == "os-unmanage":
             kept = (snapshot.volume_id, snapshot.volume_size)
-            cinder.unmanaged_snapshots[f"_snapshot-{snapshot.id}"] = kept
+            cinder.unmanaged_snapshots[f"snapshot-{snapshot.id}"] = kept
         return empty(202)
     snapshot.status = body[name]["status"]
     snapshot.updated_at = cinder.clock()
