@@ -183,6 +183,37 @@ async def test_several_servers_are_all_or_none_below_the_minimum(
     assert (status, body["badRequest"]["message"]) == (400, "min_count must be <= max_count")
 
 
+async def test_ports_of_servers_that_only_a_reservation_tells_of_are_released_with_them(
+    shared: Top, http: aiohttp.ClientSession
+) -> None:
+    network_id = await make_network(shared, http)
+    wish = {"return_reservation_id": True, "min_count": 2, "max_count": 2}
+    status, body = await boot(shared, http, network_id, **wish)
+    assert (status, list(body)) == (202, ["reservation_id"])
+    headers = shared.member()
+    for server_id in [*shared.cloud.pod("pod1").compute.servers]:
+        url = f"{shared.compute}/v2.1/servers/{server_id}"
+        assert (await send(http, "DELETE", url, headers))[0] == 204
+        assert (await send(http, "GET", url, headers))[0] == 404
+    assert await user_ports(shared, http) == []
+
+
+async def test_what_only_reservations_tell_of_is_all_or_none_below_the_minimum(
+    shared: Top, http: aiohttp.ClientSession
+) -> None:
+    network_id = await make_network(shared, http)
+    reply = Reply(403, b'{"forbidden": {"code": 403, "message": "Quota exceeded for cores"}}')
+    for pod in ("pod1", "pod2"):
+        shared.cloud.pod(pod).faults.inject(
+            reply, service="compute", method="POST", after=1 if pod == "pod1" else 0
+        )
+    wish = {"return_reservation_id": True, "min_count": 2, "max_count": 2}
+    status, _ = await boot(shared, http, network_id, **wish)
+    assert status == 403
+    _, listed = await send(http, "GET", f"{shared.compute}/v2.1/servers", shared.member())
+    assert listed == {"servers": []}
+
+
 async def test_the_zone_that_was_asked_for_is_shown_by_its_name_at_the_top(
     shared: Top, http: aiohttp.ClientSession
 ) -> None:

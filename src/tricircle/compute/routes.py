@@ -24,6 +24,7 @@ from tricircle.core.table import (
     Make,
     Merge,
     Owner,
+    Receipt,
     Ref,
     Replicated,
     Row,
@@ -106,6 +107,7 @@ _SERVERS = [
     Row("POST", "/servers", Create(
         Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
         zones=_SERVER_ZONES, hook="boot",
+        receipt=Receipt("reservation_id", "reservation_id", "servers[].id"),
     )),
     Row("GET", "/servers/{id}", _WHOLE),
     Row("PUT", "/servers/{id}", _WHOLE),

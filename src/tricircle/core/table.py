@@ -118,6 +118,19 @@ class ById:
 
 
 @dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an answer has in place of ids when the client asks for it so.
+
+    ``place`` is where it is in the answer. The list of the collection shows with
+    ``filter`` set to it what was made; ids are at ``rows`` there.
+    """
+
+    place: str
+    filter: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
     """Choose a pod, forward, keep the routing of what the pod made.
 
@@ -125,7 +138,7 @@ class Create:
     ``created`` is the place of the new resource's id in the answer. ``hook`` names
     steps of the service's own (networks of a server). ``absent_zone`` are the words for a zone
     that nobody knows, where they are not those of the whole service; ``{zone}`` and
-    ``{request_id}`` stand for both.
+    ``{request_id}`` stand for both. ``receipt`` is what may come in place of the id.
     """
 
     kind: Kind
@@ -136,6 +149,7 @@ class Create:
     hook: str | None = None
     absent_zone: str | None = None
     hosts: tuple[HostRef, ...] = ()
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +199,7 @@ class Alter:
     With ``removes`` it is the removal of the whole resource. What is ``unless_used`` is
     asked of a pod first that would refuse it because the resource is in use there. ``beside``
     is another resource, and its parameter, that the change needs. ``frees`` tells that the
-    volume types of QoS specs may lose them.
+    volume types of QoS specs may lose them, ``halves`` that a 404 may leave a part done.
     """
 
     resource: Replica
@@ -195,6 +209,7 @@ class Alter:
     unless_used: bool = False
     beside: tuple[Replica, str] | None = None
     frees: bool = False
+    halves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

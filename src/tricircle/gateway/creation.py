@@ -29,6 +29,7 @@ from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import Batch, CreateHook, Creation, Demand
 from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.profile import Profile
+from tricircle.gateway.receipts import find_made
 from tricircle.gateway.request import Inbound
 from tricircle.gateway.scales import Scales
 from tricircle.interfaces.store import BindingStore
@@ -66,6 +67,15 @@ class PlainCreation:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a pod has made for one creation, and what the client is told of it."""
+
+    candidate: Candidate
+    answer: Answer
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Creator:
     """Carries out creations; one object for each gateway."""
 
@@ -95,18 +105,18 @@ class Creator:
         self._check_zone(inbound, strategy, zone)
         candidates = await self._candidates(inbound, zone, must, demand.prefers)
         batch = await self._begin(inbound, strategy, demand)
-        made: list[tuple[Candidate, Answer]] = []
+        made: list[Made] = []
         for position, creation in enumerate(batch.creations):
             try:
-                candidate, answer = await self._place_one(inbound, strategy, creation, candidates)
+                one = await self._place_one(inbound, strategy, creation, candidates)
             except TricircleError:
                 await self._end_early(inbound, strategy, batch, position, made)
                 raise
-            if answer.status >= 300:
+            if one.answer.status >= 300:
                 await self._end_early(inbound, strategy, batch, position, made)
-                return made[0][1] if len(made) >= batch.needed else answer
-            made.append((candidate, answer))
-        return made[0][1]
+                return made[0].answer if len(made) >= batch.needed else one.answer
+            made.append(one)
+        return made[0].answer
 
     async def _end_early(
         self,
@@ -114,19 +124,19 @@ class Creator:
         strategy: Create,
         batch: Batch,
         position: int,
-        made: Sequence[tuple[Candidate, Answer]],
+        made: Sequence[Made],
     ) -> None:
         """Take back what was prepared for the rest, and what was made when it is too little."""
         for creation in batch.creations[position + 1 :]:
             await creation.give_up()
         if len(made) >= batch.needed:
             return
-        for creation, (candidate, answer) in zip(batch.creations, made, strict=False):
-            top_id = read_value(answer.body, strategy.created)
-            await creation.take_back(str(top_id))
-            path = f"{inbound.target.path.rstrip('/')}/{top_id}"
-            outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
-            await self.forwarder.send(candidate.pod, outbound)
+        for creation, one in zip(batch.creations, made, strict=False):
+            for top_id in one.ids:
+                await creation.take_back(top_id)
+                path = f"{inbound.target.path.rstrip('/')}/{top_id}"
+                outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
+                await self.forwarder.send(one.candidate.pod, outbound)
 
     async def _demand(self, inbound: Inbound, strategy: Create) -> Demand:
         if strategy.hook is None:
@@ -154,8 +164,8 @@ class Creator:
         strategy: Create,
         creation: Creation,
         candidates: Sequence[Candidate],
-    ) -> tuple[Candidate, Answer]:
-        answer: tuple[Candidate, Answer] | None = None
+    ) -> Made:
+        refused: Made | None = None
         error: TricircleError | None = None
         full = {one.pod.id for one in candidates if not one.has_room}
         for candidate in candidates:
@@ -173,15 +183,15 @@ class Creator:
             if tried.status < 300:
                 kept = await self._keep(inbound, strategy, creation, candidate, tried)
                 await self._bind(inbound, strategy, candidate, full)
-                return candidate, kept
-            answer = (candidate, tried)
+                return kept
+            refused = Made(candidate, tried)
             full.add(candidate.pod.id)
             if not _may_try_next(tried):
                 break
             log.info("pod refused", extra={"pod": candidate.pod.name, "status": tried.status})
         await creation.give_up()
-        if answer is not None:
-            return answer
+        if refused is not None:
+            return refused
         raise error or NoPodInZone("any")
 
     async def _try(
@@ -213,26 +223,30 @@ class Creator:
         creation: Creation,
         candidate: Candidate,
         answer: Answer,
-    ) -> Answer:
-        """Write down what was made and return the answer.
+    ) -> Made:
+        """Write down what was made and return it.
 
         What cannot be written down now is found later by asking the pods.
         """
-        made = read_value(answer.body, strategy.created)
-        top_id = made if isinstance(made, str) else None
         project = inbound.caller.project_id or ProjectId("")
         pod = candidate.pod
+        ids = await find_made(self.forwarder, inbound, strategy, pod, answer)
         try:
-            if top_id is not None:
+            for top_id in ids:
                 place = Place(pod.id, BottomId(top_id), project)
                 await self.locator.keep(strategy.kind, top_id, place)
-            answer = await creation.finish(candidate, answer, top_id)
+            answer = await creation.finish(candidate, answer, next(iter(ids), None))
         except (PodError, ServiceUnavailable) as error:
             log.warning(
                 "made in a pod and not written down yet",
-                extra={"kind": strategy.kind, "id": top_id, "pod": pod.name, "reason": str(error)},
+                extra={
+                    "kind": strategy.kind,
+                    "id": ", ".join(ids),
+                    "pod": pod.name,
+                    "reason": str(error),
+                },
             )
-        return answer
+        return Made(candidate, answer, ids)
 
     async def _bind(
         self, inbound: Inbound, strategy: Create, candidate: Candidate, full: Set[PodId]
