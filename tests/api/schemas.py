@@ -38,6 +38,7 @@ _PATH = re.compile(r"/v(?P<api>2|2\.1|3)(?:/[0-9a-f-]{32,36})?(?P<path>/[^?]*)?"
 _URI = re.compile(
     r"[a-z][a-z0-9+.-]*://[\w.~!$&'()*+,;=:@%\[\]-]+([\w.~!$&'()*+,;=:@%/?#-]*)", re.ASCII
 )
+OLDEST = Version(2, 1)
 _HOST = r"^[a-zA-Z0-9-._]*$"
 
 
@@ -84,7 +85,11 @@ class Operation:
     known: Mapping[str, Json]
 
     def find(self, what: str, key: str, version: Version) -> Iterator[Json]:
-        """Yield what holds for a microversion: schemas of ``request``, ``query``, ``response``."""
+        """Yield what holds for a microversion: schemas of ``request``, ``query``, ``response``.
+
+        Answers of the API without microversions are those of the oldest one.
+        """
+        version = max(version, OLDEST) if what == "response" else version
         for ranged in self.known.get(what, ()):
             first, last = ranged["from"], ranged["to"]
             if (first is None or parse_version(first) <= version) and (

@@ -15,6 +15,7 @@ from tricircle.core.placing import Topology
 from tricircle.core.runs import JobState
 from tricircle.core.table import Replicated
 from tricircle.core.wishes import Replica, Wish
+from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.forward import Forwarder
 from tricircle.gateway.naming import Names
 from tricircle.gateway.profile import Profile
@@ -25,6 +26,7 @@ from tricircle.testing.cloud import CountedIds
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.wishing import Wishing
 from tricircle.volume.profile import PROFILE as VOLUME
+from tricircle.volume.types import NAMINGS
 
 VERSION = Version(2, 61)
 
@@ -47,15 +49,19 @@ class GatewayWorld(World):
     def restart(self) -> None:
         super().restart()
         self.bell = Bell()
-        self.replicators = {id(one): self._replicator(one) for one in (COMPUTE, VOLUME)}
+        self.topology = Topology(tuple(self.pods.values()), ())
+        forwarders = {id(one): self._forwarder(one) for one in (COMPUTE, VOLUME)}
+        self.replicators = {key: self._replicator(one) for key, one in forwarders.items()}
+        self.any_pods = {key: AnyPod(one, lambda: self.topology) for key, one in forwarders.items()}
 
-    def _replicator(self, profile: Profile) -> Replicator:
-        topology = Topology(tuple(self.pods.values()), ())
-        forwarder = Forwarder(self.cloud, profile, lambda: topology, 10.0, Names(self.twins))
+    def _forwarder(self, profile: Profile) -> Forwarder:
+        return Forwarder(self.cloud, profile, lambda: self.topology, 10.0, Names(self.twins))
+
+    def _replicator(self, forwarder: Forwarder) -> Replicator:
         wishes = Mortal(self.stores.wishes, self.life)
         requests = JobRequests(self.stores.desk, self.bell)
         wishing = Wishing(wishes, self.twins, self.kinds, self.replication, requests)
-        return Replicator(forwarder, wishing, lambda: topology, self.ids)
+        return Replicator(forwarder, wishing, lambda: self.topology, self.ids)
 
     async def ask(
         self,
@@ -67,25 +73,28 @@ class GatewayWorld(World):
         version: Version = VERSION,
     ) -> tuple[int, Any]:
         """Return what a gateway answers a user; admins are in project admin, others in demo."""
-        profile = VOLUME if path.startswith("/types") else COMPUTE
         target, _, query = path.partition("?")
+        profile = VOLUME if target.split("/")[1] in NAMINGS else COMPUTE
         match = profile.table.find(method, target)
         assert match is not None
         assert isinstance(match.row.strategy, Replicated)
-        assert match.row.strategy.change is not None
         inbound = Inbound(
             method,
-            Target(profile.apis[0], None, target),
+            Target(profile.current_api, None, target),
             query,
             ((b"content-type", b"application/json"), *self._token(user)),
             json.dumps(body).encode() if body is not None else b"",
             self._caller(user),
-            version if profile is COMPUTE else Version(3, 0),
+            version if profile is COMPUTE else Version(3, 70),
             "req-user",
             "http://top",
+            match.row.naming,
         )
-        replicator = self.replicators[id(profile)]
-        answer = await replicator.change(inbound, match, match.row.strategy.change)
+        change = match.row.strategy.change
+        if change is None:
+            answer = await self.any_pods[id(profile)].ask(inbound)
+        else:
+            answer = await self.replicators[id(profile)].change(inbound, match, change)
         return answer.status, json.loads(answer.body) if answer.body else None
 
     def _caller(self, user: str) -> Caller:
@@ -119,3 +128,7 @@ class GatewayWorld(World):
         self.end_jobs()
         for job in jobs:
             await self.replication.run(job, ERRAND)
+
+    async def replicate_job(self, job: Replicate) -> None:
+        """Do one job, as a worker does."""
+        await self.replication.run(job, ERRAND)

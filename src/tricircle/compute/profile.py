@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tricircle.compute.routes import TABLE
 from tricircle.core.lookups import LOOKUPS
 from tricircle.core.model import Service, Version, VersionRange
@@ -38,17 +40,27 @@ def list_versions(served: VersionRange, root: str) -> object:
     }
 
 
-def show_version(served: VersionRange, root: str) -> object:
+def show_version(served: VersionRange, url: str) -> object:
     """Return the body of ``GET /v2.1/``."""
-    media = "application/vnd.openstack.compute+json;version=2.1"
+    numbers = {"version": str(served.maximum), "min_version": str(served.minimum)}
+    return _document("v2.1", "CURRENT", numbers, _UPDATED, url)
+
+
+def show_legacy(served: VersionRange, url: str) -> object:
+    """Return the body of ``GET /v2/``, which has no microversions."""
+    numbers = {"version": "", "min_version": ""}
+    return _document("v2.0", "DEPRECATED", numbers, _LEGACY_UPDATED, url)
+
+
+def _document(name: str, status: str, numbers: Mapping[str, str], updated: str, url: str) -> object:
+    media = f"application/vnd.openstack.compute+json;version={name[1:].removesuffix('.0')}"
     return {
         "version": {
-            "id": "v2.1",
-            "status": "CURRENT",
-            "version": str(served.maximum),
-            "min_version": str(served.minimum),
-            "updated": _UPDATED,
-            "links": [{"rel": "self", "href": f"{root}/v2.1/"}, _DOCUMENTATION],
+            "id": name,
+            "status": status,
+            **numbers,
+            "updated": updated,
+            "links": [{"rel": "self", "href": url}, _DOCUMENTATION],
             "media-types": [{"base": "application/json", "type": media}],
         }
     }
@@ -67,14 +79,14 @@ def version_headers(version: Version) -> tuple[Header, ...]:
 PROFILE = Profile(
     name="compute",
     service=Service.COMPUTE,
-    apis=("v2.1", "v2"),
+    apis={"v2.1": "v2.1", "v2": "v2.0"},
     table=TABLE,
     lookups=LOOKUPS,
     read_version=read_compute_version,
     version_headers=version_headers,
     default_range=VersionRange(Version(2, 1), Version(2, 1)),
     list_versions=list_versions,
-    show_version=show_version,
+    documents={"v2.1": show_version, "v2.0": show_legacy},
     list_status=200,
     show_needs_token=False,
     absent_zone="The requested availability zone is not available",

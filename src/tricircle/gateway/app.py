@@ -10,7 +10,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tricircle.adapters.log import set_request_id
 from tricircle.core.errors import (
@@ -22,7 +22,7 @@ from tricircle.core.errors import (
 from tricircle.core.model import Caller, Version
 from tricircle.core.placing import Topology
 from tricircle.core.table import Match
-from tricircle.core.versions import decide_version
+from tricircle.core.versions import NOVA_HEADER, STANDARD_HEADER, decide_version
 from tricircle.gateway import faults
 from tricircle.gateway.answers import Answer, Header, json_answer
 from tricircle.gateway.engine import Engine
@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 access_log = logging.getLogger("tricircle.access")
 
 _PROJECT = re.compile(r"[0-9a-f-]{32,36}|[0-9a-f]+")
+_VERSION_HEADERS = (STANDARD_HEADER, NOVA_HEADER, b"vary")
 _REQUEST_ID = re.compile(rb"req-[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
@@ -124,7 +125,9 @@ class GatewayApp:
                     project=target.project, token_project=caller.project_id
                 )
             )
-        request.version = self._decide(request, target)
+        version = self._decide(request, target)
+        has_microversions = target.api == self._profile.current_api
+        request.version = version if has_microversions else None
         match = self._find_row(request, target)
         if match is None:
             return faults.no_such_resource()
@@ -136,11 +139,12 @@ class GatewayApp:
             headers=request.headers,
             body=body,
             caller=caller,
-            version=request.version,
+            version=version,
             request_id=request.id,
             top_root=top_root,
         )
-        return await self._engine.answer(inbound, match)
+        answer = await self._engine.answer(inbound, match)
+        return answer if has_microversions else _without_versions(answer)
 
     def _check_limits(self, request: _Request) -> None:
         if len(request.headers) > self._limits.headers:
@@ -156,23 +160,29 @@ class GatewayApp:
         if path == "/healthcheck":
             return Answer(200, ((b"content-type", b"text/plain"),), b"OK")
         is_list = path == ""
-        is_shown = not self._profile.show_needs_token and path == f"/{self._profile.apis[0]}"
-        if not is_list and not is_shown:
+        api = None if self._profile.show_needs_token else self._profile.apis.get(path[1:])
+        if not is_list and api is None:
             return None
         served = served_range(self._profile, self._topology())
-        if is_list:
+        if api is None:
             document = self._profile.list_versions(served, top_root)
             return json_answer(document, self._profile.list_status)
-        return json_answer(self._profile.show_version(served, top_root))
+        return json_answer(self._profile.documents[api](served, f"{top_root}{path}/"))
 
     def _decide(self, request: _Request, target: Target) -> Version:
         served = served_range(self._profile, self._topology())
-        if target.api != self._profile.apis[0]:
+        if target.api != self._profile.current_api:
             return served.minimum
         return decide_version(self._profile.read_version(request.headers), served)
 
     def _find_row(self, request: _Request, target: Target) -> Match | None:
         return self._profile.table.find(request.method, target.path)
+
+
+def _without_versions(answer: Answer) -> Answer:
+    """Return an answer of an API without microversions, as LegacyV2CompatibleWrapper of Nova."""
+    headers = [one for one in answer.headers if one[0].lower() not in _VERSION_HEADERS]
+    return replace(answer, headers=headers)
 
 
 class _Request:

@@ -80,7 +80,7 @@ class Forwarder:
     def endpoint(self, pod: Pod, inbound: Inbound) -> Endpoint:
         """Return the pod's endpoint for the API version in the client's URL."""
         endpoint = endpoint_of(pod, self._profile.service)
-        if inbound.target.api == self._profile.apis[0]:
+        if inbound.target.api == self._profile.current_api:
             return endpoint
         return replace(endpoint, url=f"{strip_version(endpoint.url)}/{inbound.target.api}")
 
@@ -93,7 +93,7 @@ class Forwarder:
         ]
         headers.append((b"accept", b"application/json"))
         headers.append((b"x-openstack-request-id", inbound.request_id.encode()))
-        if inbound.target.api == self._profile.apis[0]:
+        if inbound.target.api == self._profile.current_api:
             value = f"{self._profile.name} {inbound.version}".encode()
             headers.append((STANDARD_HEADER, value))
         return headers

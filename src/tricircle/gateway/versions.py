@@ -28,12 +28,17 @@ class VersionAnswer:
         self._profile, self._topology = profile, topology
 
     def __call__(self, inbound: Inbound, match: Match) -> Answer:
-        """Return the version document. Raises NotFound for a version that is not served."""
-        asked = match.params.get("id", self._profile.apis[0])
-        if asked != self._profile.apis[0]:
+        """Return the version document. Raises NotFound for a version that is not served.
+
+        An older version in the URL shows itself, whichever is asked for, as in Nova.
+        """
+        profile, api = self._profile, inbound.target.api
+        own = profile.apis[api]
+        asked = match.params.get("id", own) if api == profile.current_api else own
+        if asked not in profile.documents:
             raise NotFound("The resource could not be found.")
-        served = served_range(self._profile, self._topology())
+        served = served_range(profile, self._topology())
         return json_answer(
-            self._profile.show_version(served, inbound.top_root),
-            headers=self._profile.version_headers(inbound.version),
+            profile.documents[asked](served, f"{inbound.top_root}/{api}/"),
+            headers=profile.version_headers(inbound.version),
         )

@@ -14,7 +14,12 @@ _DOCUMENTATION = {"rel": "describedby", "type": "text/html", "href": "https://do
 
 
 def list_versions(served: VersionRange, root: str) -> object:
-    """Return the body of ``GET /`` and of ``GET /v3/``, which are the same in Cinder."""
+    """Return the body of ``GET /``."""
+    return show_version(served, f"{root}/v3/")
+
+
+def show_version(served: VersionRange, url: str) -> object:
+    """Return the body of ``GET /v3/``, which is the same in Cinder."""
     media = "application/vnd.openstack.volume+json;version=3"
     return {
         "versions": [
@@ -24,7 +29,7 @@ def list_versions(served: VersionRange, root: str) -> object:
                 "version": str(served.maximum),
                 "min_version": str(served.minimum),
                 "updated": _UPDATED,
-                "links": [_DOCUMENTATION, {"rel": "self", "href": f"{root}/v3/"}],
+                "links": [_DOCUMENTATION, {"rel": "self", "href": url}],
                 "media-types": [{"base": "application/json", "type": media}],
             }
         ]
@@ -42,14 +47,14 @@ def version_headers(version: Version) -> tuple[Header, ...]:
 PROFILE = Profile(
     name="volume",
     service=Service.VOLUME,
-    apis=("v3",),
+    apis={"v3": "v3"},
     table=TABLE,
     lookups=LOOKUPS,
     read_version=read_volume_version,
     version_headers=version_headers,
     default_range=VersionRange(Version(3, 0), Version(3, 0)),
     list_versions=list_versions,
-    show_version=list_versions,
+    documents={"v3": show_version},
     list_status=300,
     show_needs_token=True,
     absent_zone="Availability zone '{zone}' is invalid.",

@@ -33,7 +33,8 @@ class Request:
 
     `path` starts below the mount of the service, `base` is the URL up to
     there: `http://127.0.0.1:8080/pod1/compute`. `microversion` is the number
-    behind the dot, `url_project` the project if the path has one in front.
+    behind the dot, `url_project` the project if the path has one in front, `api` the
+    version in the path of a service that has several.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Request:
     parameters: dict[str, str] = field(default_factory=dict)
     microversion: int = 0
     url_project: str = ""
+    api: str = ""
     _caller: Caller | None = None
     _pairs: list[tuple[str, str]] | None = None
 

@@ -33,10 +33,13 @@ from tricircle.testing.cloud.compute.guards import check_content_type, require
 from tricircle.testing.cloud.compute.proxying import check_version
 from tricircle.testing.cloud.compute.records import Flavor, KeyPair, Server, ServerAction
 from tricircle.testing.cloud.compute.versions import (
+    APIS,
+    LEGACY,
     list_choices,
     list_documents,
     requested_minor,
     show_document,
+    show_legacy,
     version_headers,
 )
 from tricircle.testing.cloud.compute.views import ServerViews, ViewKey, step_of
@@ -283,7 +286,8 @@ class Compute(Service):
         self.settle()
         if request.path in ("", "/"):
             return answer_json(list_documents(request.base, self.max_minor))
-        if not request.path.startswith("/v2.1"):
+        request.api = request.path.split("/", 2)[1]
+        if request.api not in APIS:
             return answer_json(list_choices(request.base, request.path), 300)
         version = ""
         try:
@@ -295,7 +299,7 @@ class Compute(Service):
             version = refused.microversion or version
         except (NoSuchPath, NoSuchMethod):
             answer = page_not_found(request)
-        if version:
+        if version and request.api != LEGACY:
             answer.headers += version_headers(version)
         request_id = self.request_id()
         answer.headers += [
@@ -305,16 +309,17 @@ class Compute(Service):
         return answer
 
     def _serve(self, request: Request) -> Answer:
-        path = request.path
-        if path in ("/v2.1", "/v2.1/"):
-            request.microversion = requested_minor(request, self.max_minor)
-            return answer_json(show_document(request.base, self.max_minor))
+        is_legacy = request.api == LEGACY
+        if request.path.rstrip("/") == f"/{request.api}":
+            request.microversion = 1 if is_legacy else requested_minor(request, self.max_minor)
+            show = show_legacy if is_legacy else show_document
+            return answer_json(show(request.base, self.max_minor))
         caller = self.authenticate(request)
         if caller is None:
             return unauthorized(request.base.rsplit("/", 2)[0] + "/identity")
         request.caller = caller
         handler = self._find(request)
-        request.microversion = requested_minor(request, self.max_minor)
+        request.microversion = 1 if is_legacy else requested_minor(request, self.max_minor)
         check_content_type(request)
         project_id = request.url_project.strip("/")
         if project_id and project_id != caller.project_id:
@@ -326,7 +331,7 @@ class Compute(Service):
         return handler(request)
 
     def _find(self, request: Request) -> Callable[[Request], Answer]:
-        path = request.path.removeprefix("/v2.1")
+        path = request.path.removeprefix(f"/{request.api}")
         try:
             handler, request.parameters = self._routes.get(request.method, path)
         except NoSuchPath:
@@ -341,7 +346,7 @@ class Compute(Service):
         """Return what decides how servers look in the answer to a request."""
         project = request.url_project
         return ViewKey(
-            f"{request.base}/v2.1{project}",
+            f"{request.base}/{request.api}{project}",
             f"{request.base}{project}",
             step_of(request.microversion),
             request.caller.is_admin,

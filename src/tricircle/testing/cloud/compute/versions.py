@@ -7,6 +7,9 @@ from tricircle.testing.cloud.http import Document, Refused, Request
 _HEADER = "openstack-api-version"
 _LEGACY_HEADER = "x-openstack-nova-api-version"
 
+LEGACY = "v2"
+APIS = ("v2.1", LEGACY)
+
 
 def requested_minor(request: Request, maximum: int) -> int:
     """Return N of the 2.N a request is served with.
@@ -98,18 +101,28 @@ def list_choices(base: str, path: str) -> Document:
 
 def show_document(base: str, maximum: int) -> Document:
     """Return the answer to GET /v2.1/."""
+    numbers = {"version": f"2.{maximum}", "min_version": "2.1"}
+    return _shown(f"{base}/v2.1/", "v2.1", "CURRENT", numbers, "2013-07-23T11:33:21Z")
+
+
+def show_legacy(base: str, maximum: int) -> Document:
+    """Return the answer to GET /v2/, the same API without microversions."""
+    numbers = {"version": "", "min_version": ""}
+    return _shown(f"{base}/v2/", "v2.0", "DEPRECATED", numbers, "2025-07-04T12:00:00Z")
+
+
+def _shown(url: str, name: str, status: str, numbers: Document, updated: str) -> Document:
     return {
         "version": {
-            "id": "v2.1",
-            "status": "CURRENT",
-            "version": f"2.{maximum}",
-            "min_version": "2.1",
-            "updated": "2013-07-23T11:33:21Z",
+            "id": name,
+            "status": status,
+            **numbers,
+            "updated": updated,
             "links": [
-                {"rel": "self", "href": f"{base}/v2.1/"},
+                {"rel": "self", "href": url},
                 {"rel": "describedby", "type": "text/html", "href": "http://docs.openstack.org/"},
             ],
-            "media-types": [_media_type("2.1")],
+            "media-types": [_media_type("2" if name == "v2.0" else "2.1")],
         }
     }
 
