@@ -215,7 +215,7 @@ class World:
         self, pod: str, method: str, path: str, body: object = None, version: str = "2.61"
     ) -> tuple[int, Any]:
         target, _, query = path.partition("?")
-        is_volume = target.startswith("/types")
+        is_volume = target.startswith(("/types", "/qos-specs", "/group_types"))
         service = Service.VOLUME if is_volume else Service.COMPUTE
         headers = [
             (b"x-auth-token", self.service.encode()),

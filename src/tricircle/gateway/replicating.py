@@ -135,7 +135,8 @@ class Replicator:
         standings = [standing, *await self._beside(inbound, match, change)]
         sent = await self._ask_first(inbound, standings, used, ask)
         wish = sent.standing.wish
-        is_gone = change.removes and sent.answer.status == 404 and wish is not None and wish.wanted
+        may_be_done = change.halves or (change.removes and wish is not None and wish.wanted)
+        is_gone = sent.answer.status == 404 and may_be_done
         if sent.answer.status >= 300 and not is_gone:
             return (), sent.answer
         before = sent.shown.thing if sent.shown and wish is None else None

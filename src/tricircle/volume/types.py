@@ -68,11 +68,9 @@ _QOS_SPECS = [
     Row("POST", "/qos-specs", Replicated(
         change=Make(Replica.QOS_SPECS, "qos_specs.id", label="qos_specs.name")
     )),
-    *rows_of(
-        _alter(Alter(Replica.QOS_SPECS)),
-        "PUT /qos-specs/{id}",
-        "PUT /qos-specs/{id}/delete_keys",
-    ),
+    Row("PUT", "/qos-specs/{id}", _alter(Alter(Replica.QOS_SPECS))),
+    # Cinder deletes keys until it meets one that is not there.
+    Row("PUT", "/qos-specs/{id}/delete_keys", _alter(Alter(Replica.QOS_SPECS, halves=True))),
     Row("DELETE", "/qos-specs/{id}", _alter(
         Alter(Replica.QOS_SPECS, removes=True, unless_used=True, frees=True)
     )),
