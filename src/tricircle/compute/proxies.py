@@ -12,6 +12,7 @@ from tricircle.core.table import (
     Composed,
     Create,
     Local,
+    Naming,
     Ref,
     Replicated,
     Row,
@@ -56,7 +57,7 @@ _STORAGE = [
     Row("POST", "/os-volumes", Create(
         Kind.VOLUME, "volume.id", (Ref("volume.snapshot_id", Kind.SNAPSHOT, absent=None),),
         "volume.availability_zone", zones=_ZONE, absent_zone=_ABSENT_ZONE,
-    ), _LAST),
+    ), _LAST, Naming((Kind.VOLUME_TYPE,), body=("volume.volume_type",))),
     *rows_of(
         ById(Kind.VOLUME, whole=True, zones=_ZONE),
         "GET /os-volumes/{id}",

@@ -23,6 +23,7 @@ from tricircle.core.table import (
     Local,
     Make,
     Merge,
+    Naming,
     Owner,
     Receipt,
     Ref,
@@ -99,6 +100,10 @@ _READ = Replicated()
 _KEY_OWNER = Owner("keypair.user_id", "user_id", Version(2, 10))
 
 
+_TYPES_OF_DISKS = Naming(
+    (Kind.VOLUME_TYPE,), body=("server.block_device_mapping_v2[].volume_type",)
+)
+
 _SERVERS = [
     Row("GET", "/servers", Merge(SERVERS)),
     Row("GET", "/servers/detail", Merge(
@@ -108,7 +113,7 @@ _SERVERS = [
         Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
         zones=_SERVER_ZONES, hook="boot",
         receipt=Receipt("reservation_id", "reservation_id", "servers[].id"),
-    )),
+    ), naming=_TYPES_OF_DISKS),
     Row("GET", "/servers/{id}", _WHOLE),
     Row("PUT", "/servers/{id}", _WHOLE),
     Row("DELETE", "/servers/{id}", _WHOLE),
