@@ -144,6 +144,20 @@ async def test_a_volume_without_a_type_goes_where_the_default_type_demands(
     assert volumes_in(shared, "pod2") == 2
 
 
+async def test_a_group_goes_where_the_types_of_its_volumes_demand(
+    shared: Top, http: aiohttp.ClientSession
+) -> None:
+    add_type(shared, "fast", disk="ssd")
+    for name in shared.pods:
+        shared.cloud.pod(name).volume.add_group_type("together")
+    headers = {**shared.member(), "OpenStack-API-Version": "volume 3.71"}
+    url = f"{shared.volume}/v3/{shared.cloud.project_id('demo')}/groups"
+    group = {"group_type": "together", "volume_types": ["__DEFAULT__", "fast"]}
+    status, body = await send(http, "POST", url, headers, {"group": group})
+    assert status == 202, body
+    assert body["group"]["id"] in shared.cloud.pod("pod2").volume.groups
+
+
 async def test_a_volume_of_a_type_that_no_pod_serves_is_refused(
     shared: Top, http: aiohttp.ClientSession
 ) -> None:

@@ -38,6 +38,12 @@ from tricircle.usecases.same_pod import SamePod
 
 log = logging.getLogger(__name__)
 
+_USED_UP = (b"quota", b"is over a limit for", b"maximum number of ports exceeded")
+"""What Nova says of a quota that is used up: its own words, oslo.limit's, and of Neutron's.
+
+Limits of one request (metadata, files) are said otherwise: no other pod would take it.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainCreation:
@@ -373,10 +379,14 @@ def _with_zone(body: bytes, strategy: Create, candidate: Candidate) -> bytes:
 
 
 def _may_try_next(answer: Answer) -> bool:
-    """Tell whether another pod may take what this one refused: it is full or going down."""
-    if answer.status == 503:
+    """Tell whether another pod may take what this one refused: it is full or going down.
+
+    Cinder says with 413 that any quota is used up, Nova with 403 that this or something else is.
+    """
+    if answer.status in (413, 503):
         return True
-    return answer.status in (403, 413) and b"quota" in answer.body.lower()
+    body = answer.body.lower()
+    return answer.status == 403 and any(words in body for words in _USED_UP)
 
 
 def _may_rebind(topology: Topology, bound: PodId) -> bool:

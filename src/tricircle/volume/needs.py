@@ -18,7 +18,7 @@ _SOURCES = ("volume.snapshot_id", "volume.source_volid", "volume.backup_id")
 
 
 class VolumeNeeds:
-    """Knows it of ``POST /volumes``."""
+    """Knows it of ``POST /volumes`` and of groups, which have types of their volumes to come."""
 
     def __init__(self, demands: Demands, pods: AnyPod, clock: Clock) -> None:
         self._demands, self._pods = demands, pods
@@ -27,17 +27,19 @@ class VolumeNeeds:
         )
 
     async def of(self, inbound: Inbound) -> Needs:
-        """Return the size that is named, if any, and the tags that the volume's type demands.
+        """Return the size that is named, if any, and the tags that volume types demand.
 
         A volume that is to be managed is somewhere already.
         """
         if read_value(inbound.body, "volume.ref") is not None:
             return Needs()
-        label = await self._type_of(inbound)
-        found = None
-        if label:
-            found = await self._demands.find_volume_type(label, inbound.request_id)
-        return replace(found or Needs(), volume_gib=_size(inbound.body))
+        needs = Needs(volume_gib=_size(inbound.body))
+        for label in [await self._type_of(inbound), *_types_of_group(inbound.body)]:
+            found = None
+            if label:
+                found = await self._demands.find_volume_type(label, inbound.request_id)
+            needs = replace(needs, tags=needs.tags | (found or Needs()).tags)
+        return needs
 
     async def _type_of(self, inbound: Inbound) -> str:
         """Return name or id of the new volume's type, '' when its source has one."""
@@ -67,6 +69,15 @@ class VolumeNeeds:
             return ""
         self._defaults.keep(project_id, name)
         return name
+
+
+def _types_of_group(body: bytes) -> list[str]:
+    """Return the volume types of a group; those of a consistency group are one text."""
+    types = read_value(body, "group.volume_types")
+    if isinstance(types, list):
+        return [label for label in types if isinstance(label, str)]
+    types = read_value(body, "consistencygroup.volume_types")
+    return types.split(",") if isinstance(types, str) else []
 
 
 def _size(body: bytes) -> int:
