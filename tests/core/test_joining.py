@@ -118,6 +118,22 @@ def test_a_name_of_two_pods_is_told_apart() -> None:
     }
 
 
+def test_rows_of_one_name_are_told_apart_and_keep_the_rest() -> None:
+    joint = Joint((Rule("pools", How.NAMED, key="name"),))
+    one = {"pools": [{"name": "lvm", "free": 1}, {"name": "ssd"}]}
+    two = {"pools": [{"free": 2, "name": "lvm"}, {"name": "hdd"}, {"name": 5}, 6]}
+    assert joined(joint, one, two) == {
+        "pools": [
+            {"name": "lvm", "free": 1},
+            {"name": "ssd"},
+            {"free": 2, "name": "pod2:lvm"},
+            {"name": "hdd"},
+            {"name": 5},
+            6,
+        ]
+    }
+
+
 COMMON = Joint((
     Rule("filters", How.COMMON, key="resource"),
     Rule("filters[].names", How.COMMON),

@@ -19,6 +19,7 @@ from tricircle.core.merge import (
     take_rows,
 )
 from tricircle.core.sorting import UnreadableRow
+from tricircle.volume.groups import GROUPS
 from tricircle.volume.listings import ALL_MESSAGES, ATTACHMENTS, SNAPSHOTS, TRANSFERS, VOLUMES
 
 PLAN = SERVERS_DETAIL.sort_plan("sort_key=display_name&sort_dir=asc", None)
@@ -165,3 +166,9 @@ def test_a_list_without_pages_ends_after_the_first() -> None:
 def test_items_may_be_elsewhere_than_below_their_list() -> None:
     assert TRANSFERS.item_path("a") == "/volume-transfers/a"
     assert VOLUMES.item_path("a") == "/volumes/a"
+
+
+def test_the_key_of_links_may_be_a_lists_own() -> None:
+    body = b'{"groups": [{}], "group_links": [{"rel": "next", "href": "x"}]}'
+    assert read_pod_page(GROUPS, body, 3).more
+    assert GROUPS.links_key == "group_links"

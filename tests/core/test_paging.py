@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tricircle.compute.listings import SERVERS, SERVERS_DETAIL
+from tricircle.core.errors import BadInput
 from tricircle.core.merge import Listing
 from tricircle.core.model import ProjectId
 from tricircle.core.paging import (
@@ -20,6 +21,7 @@ from tricircle.core.paging import (
     read_page_ask,
     sorts_by_shown_fields,
 )
+from tricircle.volume.groups import CGSNAPSHOTS
 from tricircle.volume.listings import ALL_MESSAGES, SNAPSHOTS_DETAIL, VOLUMES, VOLUMES_DETAIL
 
 
@@ -58,6 +60,26 @@ def test_of_a_list_without_pages_a_pod_is_asked_as_the_client_asks() -> None:
     query = "limit=5&marker=x&offset=3"
     assert read_page_ask(ALL_MESSAGES, query) == PageAsk(1_000_000, None, None, 0)
     assert pod_query(ALL_MESSAGES, query, 7, None) == query
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", PageAsk(1000, None, None, 0)),
+        ("limit=5&offset=3&marker=x", PageAsk(5, None, None, 3)),
+        ("limit=0", PageAsk(1000, None, None, 0)),
+        ("limit=5000&offset=1", PageAsk(1000, None, None, 1)),
+    ],
+)
+def test_a_piece_is_cut_of_a_list_that_pods_give_whole(query: str, expected: PageAsk) -> None:
+    assert read_page_ask(CGSNAPSHOTS, query) == expected
+    assert pod_query(CGSNAPSHOTS, f"all=1&{query}", 7, None).strip("&") == "all=1"
+
+
+@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "offset=x", "offset=-1"])
+def test_a_piece_that_is_none_is_refused(query: str) -> None:
+    with pytest.raises(BadInput):
+        read_page_ask(CGSNAPSHOTS, query)
 
 
 def test_the_next_query_goes_on_after_the_page() -> None:

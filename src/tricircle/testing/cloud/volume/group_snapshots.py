@@ -9,6 +9,7 @@ from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import object_of
 from tricircle.testing.cloud.sources import micro
+from tricircle.testing.cloud.volume import quotas
 from tricircle.testing.cloud.volume.groups import (
     Group,
     check_generic,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
 
 _SORT_KEYS = (
-    "id", "created_at", "updated_at", "display_name", "status", "group_id", "project_id",
+    "id", "created_at", "updated_at", "display_name", "description", "status", "group_id",
+    "project_id",
     "user_id", "group_type_id",
 )  # fmt: skip
 _NEWEST_FIRST = (("created_at", False), ("id", False))
@@ -58,6 +60,11 @@ class GroupSnapshot:
     def group_type_id(self) -> str:
         """The id of the type of its group."""
         return self.group_type.id
+
+    @property
+    def description(self) -> str | None:
+        """What lists are sorted by, as its column is called."""
+        return self.display_description
 
 
 def get_snapshot(cinder: "Cinder", caller: Caller, snapshot_id: str) -> GroupSnapshot:
@@ -153,6 +160,12 @@ def _make(
             "Invalid Group: Source group cannot be empty or in 'creating' or 'updating' state. No "
             "group snapshot will be created.",
         )
+    weights = [
+        quotas.typed({"snapshots": 1, "gigabytes": volume.size}, volume.volume_type)
+        for volume in volumes
+    ]
+    amounts = quotas.add_up(weights)
+    quotas.reserve(cinder, caller.project_id, amounts, "snapshots", amounts["gigabytes"])
     now = cinder.clock()
     made = GroupSnapshot(
         cinder.ids(), caller.project_id, caller.user_id, group.id, group.group_type, now, now,

@@ -9,6 +9,7 @@ from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, body_message, find_error, object_of
 from tricircle.testing.cloud.sources import micro
+from tricircle.testing.cloud.volume import quotas
 from tricircle.testing.cloud.volume.guards import body_of, is_true, read, require
 from tricircle.testing.cloud.volume.lists import (
     NOT_FILTERS,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 
 _GONE = "The resource could not be found."
 _SORT_KEYS = (
-    "id", "created_at", "updated_at", "display_name", "status", "availability_zone", "host",
+    "id", "created_at", "updated_at", "display_name", "description", "status", "host",
+    "availability_zone",
     "project_id", "user_id", "group_type_id", "group_snapshot_id", "source_group_id",
     "replication_status",
 )  # fmt: skip
@@ -59,6 +61,11 @@ class Group:
     def group_type_id(self) -> str:
         """The id of its type."""
         return self.group_type.id
+
+    @property
+    def description(self) -> str | None:
+        """What lists are sorted by, as its column is called."""
+        return self.display_description
 
 
 def require_minor(request: Request, minor: int) -> None:
@@ -222,6 +229,7 @@ def _add(
     types: list[VolumeType],
     given: Document,
 ) -> Group:
+    quotas.reserve(cinder, caller.project_id, {"groups": 1}, "groups")
     now = cinder.clock()
     group = Group(
         cinder.ids(), caller.project_id, caller.user_id, now, now, cinder.zone,
