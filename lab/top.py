@@ -13,7 +13,7 @@ from lab.configuration import (
     token_validation,
     write_private,
 )
-from lab.pods import API_THREADS, neutron_family, stock_neutron_sections
+from lab.pods import API_THREADS, CINDER_QUOTAS, neutron_family, stock_neutron_sections
 from lab.processes import Process
 from lab.settings import REPOSITORY, TOP_REGION, TOP_RELEASE, Settings
 
@@ -106,6 +106,7 @@ def tricircle_sections(
         "gateway": {"probe_deadline_s": 10, "connect_timeout_s": 5},
         # Whoever tries a quota sets one; all else is to be as free as in the pods.
         "quota": {"instances": -1, "cores": -1, "ram": -1},
+        "volume_quota": dict.fromkeys(CINDER_QUOTAS, -1),
         "api": listen(settings.top_host, settings.top_admin.port),
         "compute": listen(settings.top_host, settings.top_compute.port),
         "volume": listen(settings.top_host, settings.top_volume.port),

@@ -57,9 +57,10 @@ _STORAGE = [
     Row("POST", "/os-volumes", Create(
         Kind.VOLUME, "volume.id", (Ref("volume.snapshot_id", Kind.SNAPSHOT, absent=None),),
         "volume.availability_zone", zones=_ZONE, absent_zone=_ABSENT_ZONE,
+        hook="create_volume",
     ), _LAST, Naming((Kind.VOLUME_TYPE,), body=("volume.volume_type",))),
     *rows_of(
-        ById(Kind.VOLUME, whole=True, zones=_ZONE),
+        ById(Kind.VOLUME, whole=True, zones=_ZONE, hook="counted_storage"),
         "GET /os-volumes/{id}",
         "DELETE /os-volumes/{id}",
         until=_LAST,
@@ -69,9 +70,10 @@ _STORAGE = [
     ),
     Row("POST", "/os-snapshots", Create(
         Kind.SNAPSHOT, "snapshot.id", (Ref("snapshot.volume_id", Kind.VOLUME, absent=None),),
+        hook="create_snapshot",
     ), _LAST),
     *rows_of(
-        ById(Kind.SNAPSHOT, whole=True),
+        ById(Kind.SNAPSHOT, whole=True, hook="counted_storage"),
         "GET /os-snapshots/{id}",
         "DELETE /os-snapshots/{id}",
         until=_LAST,

@@ -15,10 +15,14 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class BackupRecord:
-    """The id that an imported backup will have, and its host, '' where the record has none."""
+    """The id that an imported backup will have, and its host, '' where the record has none.
+
+    ``size_gib`` is 0 where the record does not tell it.
+    """
 
     backup_id: str
     host: str
+    size_gib: int = 0
 
 
 def read_backup_record(url: object) -> BackupRecord | None:
@@ -31,5 +35,9 @@ def read_backup_record(url: object) -> BackupRecord | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get("id"), str):
         return None
-    host = record.get("host")
-    return BackupRecord(record["id"], host if isinstance(host, str) else "")
+    host, size = record.get("host"), record.get("size")
+    return BackupRecord(
+        record["id"],
+        host if isinstance(host, str) else "",
+        size if isinstance(size, int) and size > 0 else 0,
+    )

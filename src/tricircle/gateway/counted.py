@@ -23,6 +23,14 @@ def find_holder(caller: Caller, service: Service) -> Holder | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Who takes more than is reserved. Where ``is_late`` the pod itself knows it later."""
+
+    holder: Holder
+    is_late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimKeeper:
     """What becomes of claims once their outcome is known."""
 
@@ -37,9 +45,10 @@ class ClaimKeeper:
         """Give back what nothing took."""
         await self.quotas.release(claim)
 
-    async def recount(self, holder: Holder, request_id: str) -> None:
+    async def recount(self, uncounted: Uncounted, request_id: str) -> None:
         """Have a project counted after the answer was given: it took what was not reserved."""
-        self.background.start(self.quotas.count_soon(holder, request_id))
+        count = self.quotas.count_later if uncounted.is_late else self.quotas.count_soon
+        self.background.start(count(uncounted.holder, request_id))
 
 
 @dataclass(slots=True)
@@ -47,7 +56,7 @@ class CountedCreation:
     """A creation and what is reserved for it; see ``gateway.hooks.Creation``.
 
     ``keeps_id`` tells whether the claim is for one resource, which gives it back when it
-    goes. ``uncounted`` is who takes more than is reserved, and is counted afterwards.
+    goes. Who is ``uncounted`` is counted afterwards.
     """
 
     keeper: ClaimKeeper
@@ -55,7 +64,7 @@ class CountedCreation:
     inner: Creation
     claim: Claim | None
     keeps_id: bool = True
-    uncounted: Holder | None = None
+    uncounted: Uncounted | None = None
 
     @property
     def body(self) -> bytes:

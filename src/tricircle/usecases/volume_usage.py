@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -15,7 +15,8 @@ from tricircle.interfaces.quotas import QuotaLedger
 from tricircle.usecases.locate import is_id
 from tricircle.usecases.replicas.pod_service import PodService, PodServices
 
-_VERSION = Version(3, 0)
+_VERSION = Version(3, 10)
+"""From here on volumes can be listed by their group."""
 _DEFAULT_TYPES = Version(3, 62)
 """From here on a project may have a default type of its own."""
 _WITHOUT_SNAPSHOTS = Version(3, 55)
@@ -82,6 +83,7 @@ class HeldSnapshot:
 class OpenTransfer:
     """A volume that is offered, with its snapshots or without."""
 
+    pod: Pod
     volume_id: str
     has_snapshots: bool
 
@@ -97,13 +99,15 @@ class VolumeFacts:
         volume = await self._find(pod, "volume", volume_id, request_id)
         if volume is None:
             return None
-        type_name = volume.get("volume_type")
-        return HeldVolume(
-            ProjectId(str(volume.get("os-vol-tenant-attr:tenant_id"))),
-            _read_size(pod, volume),
-            type_name if isinstance(type_name, str) else "",
-            str(volume.get("status")),
-        )
+        return _read_volume(pod, volume)
+
+    async def list_volumes_of(
+        self, pod: Pod, group_id: str, request_id: str
+    ) -> Sequence[HeldVolume]:
+        """Return the volumes of a group."""
+        query = {"all_tenants": "1", "group_id": group_id}
+        found = await self._list(pod, "volumes/detail", query, request_id)
+        return [_read_volume(pod, volume) for volume in found]
 
     async def find_snapshot(
         self, pod: Pod, snapshot_id: str, request_id: str
@@ -113,17 +117,21 @@ class VolumeFacts:
         return None if snapshot is None else _read_snapshot(pod, snapshot)
 
     async def find_transfer(
-        self, pod: Pod, transfer_id: str, request_id: str
+        self, pods: Sequence[Pod], transfer_id: str, request_id: str
     ) -> OpenTransfer | None:
-        """Return an offer that a pod has, None when there is none."""
-        cinder = self._cinders.of(pod, request_id)
+        """Return an offer that one of these pods has, None when none has it."""
         path = f"/volume-transfers/{quote(transfer_id, safe='')}"
-        reply = await cinder.find(path, _WITHOUT_SNAPSHOTS)
-        if reply is None:
-            return None
-        transfer = reply.item("transfer")
-        has_snapshots = transfer.get("no_snapshots") is not True
-        return OpenTransfer(str(transfer.get("volume_id")), has_snapshots)
+        for pod in pods:
+            try:
+                cinder = self._cinders.of(pod, request_id)
+                reply = await cinder.find(path, _WITHOUT_SNAPSHOTS)
+            except PodError:
+                continue
+            if reply is not None:
+                shown = reply.item("transfer")
+                has_snapshots = shown.get("no_snapshots") is not True
+                return OpenTransfer(pod, str(shown.get("volume_id")), has_snapshots)
+        return None
 
     async def find_backup_size(self, pod: Pod, backup_id: str, request_id: str) -> int | None:
         """Return a backup's size in GiB, None when it is not there."""
@@ -134,14 +142,9 @@ class VolumeFacts:
         self, pod: Pod, volume_id: str, request_id: str
     ) -> Sequence[HeldSnapshot]:
         """Return the snapshots of a volume."""
-        cinder, found = self._cinders.of(pod, request_id), list[HeldSnapshot]()
-        query = {"all_tenants": "1", "volume_id": volume_id, "limit": str(_PAGE)}
-        while True:
-            page = (await cinder.get("/snapshots", _VERSION, **query)).items("snapshots")
-            found += [_read_snapshot(pod, snapshot) for snapshot in page]
-            if len(page) < _PAGE:
-                return found
-            query["marker"] = found[-1].id
+        query = {"all_tenants": "1", "volume_id": volume_id}
+        found = await self._list(pod, "snapshots", query, request_id)
+        return [_read_snapshot(pod, snapshot) for snapshot in found]
 
     async def find_type_name(self, reference: str, request_id: str) -> str:
         """Return the name of a volume type that is named by it, or by its id in some pod."""
@@ -175,6 +178,19 @@ class VolumeFacts:
         is_dead = self._cinders.cloud.is_dead
         return sorted(self._pods(), key=lambda pod: (is_dead(pod.id), pod.name))
 
+    async def _list(
+        self, pod: Pod, path: str, query: Mapping[str, str], request_id: str
+    ) -> Sequence[Document]:
+        cinder, found = self._cinders.of(pod, request_id), list[Document]()
+        asked = {**query, "limit": str(_PAGE)}
+        while True:
+            reply = await cinder.get(f"/{path}", _VERSION, **asked)
+            page = reply.items(path.partition("/")[0])
+            found += page
+            if len(page) < _PAGE:
+                return found
+            asked["marker"] = str(page[-1].get("id"))
+
     async def _find(self, pod: Pod, what: str, thing_id: str, request_id: str) -> Document | None:
         cinder: PodService = self._cinders.of(pod, request_id)
         reply = await cinder.find(f"/{_PATHS[what]}/{quote(thing_id, safe='')}", _VERSION)
@@ -194,6 +210,16 @@ def _read_size(pod: Pod, shown: Document) -> int:
     if not isinstance(size, int):
         raise PodMisbehaved(pod.id, f"pod {pod.name} does not tell the size of {shown.get('id')}")
     return size
+
+
+def _read_volume(pod: Pod, shown: Document) -> HeldVolume:
+    type_name = shown.get("volume_type")
+    return HeldVolume(
+        ProjectId(str(shown.get("os-vol-tenant-attr:tenant_id"))),
+        _read_size(pod, shown),
+        type_name if isinstance(type_name, str) else "",
+        str(shown.get("status")),
+    )
 
 
 def _read_snapshot(pod: Pod, shown: Document) -> HeldSnapshot:

@@ -135,14 +135,18 @@ _GROUP = ById(
     refs=_volumes_of("group"),
     zones=("group.availability_zone",),
     whole=True,
+    hook="counted",
 )
 _GROUPS = [
     Row("GET", "/groups", Merge(GROUPS)),
     Row("GET", "/groups/detail", Merge(GROUPS_DETAIL, zones=(_ITEM_ZONE,))),
-    Row("POST", "/groups", Create(Kind.GROUP, "group.id", zone="group.availability_zone")),
+    Row("POST", "/groups", Create(
+        Kind.GROUP, "group.id", zone="group.availability_zone", hook="create_group",
+    )),
     Row("POST", "/groups/action", Create(
         Kind.GROUP, "group.id",
         _sources("create-from-src", "source_group_id", "group_snapshot_id"),
+        hook="fill_group",
     )),
     *rows_of(_GROUP, "GET /groups/{id}", "PUT /groups/{id}", "DELETE /groups/{id}"),
     *rows_of(ById(Kind.GROUP), "POST /groups/{id}/action"),
@@ -154,6 +158,7 @@ _GROUP_SNAPSHOTS = [
     Row("POST", "/group_snapshots", Create(
         Kind.GROUP_SNAPSHOT, "group_snapshot.id",
         (Ref("group_snapshot.group_id", Kind.GROUP, absent=_NO_GROUP),),
+        hook="create_group_snapshot",
     )),
     *rows_of(
         ById(Kind.GROUP_SNAPSHOT, whole=True),
@@ -168,6 +173,7 @@ _CONSISTENCY_GROUP = ById(
     refs=_volumes_of("consistencygroup"),
     zones=("consistencygroup.availability_zone",),
     whole=True,
+    hook="counted",
 )
 _CONSISTENCY_GROUPS = [
     Row("GET", "/consistencygroups", Merge(CONSISTENCY_GROUPS)),
@@ -176,10 +182,12 @@ _CONSISTENCY_GROUPS = [
     )),
     Row("POST", "/consistencygroups", Create(
         Kind.GROUP, "consistencygroup.id", zone="consistencygroup.availability_zone",
+        hook="create_group",
     )),
     Row("POST", "/consistencygroups/create_from_src", Create(
         Kind.GROUP, "consistencygroup.id",
         _sources("consistencygroup-from-src", "source_cgid", "cgsnapshot_id"),
+        hook="fill_group",
     )),
     *rows_of(
         _CONSISTENCY_GROUP,
@@ -197,6 +205,7 @@ _CGSNAPSHOTS = [
     Row("POST", "/cgsnapshots", Create(
         Kind.GROUP_SNAPSHOT, "cgsnapshot.id",
         (Ref("cgsnapshot.consistencygroup_id", Kind.GROUP, absent=_NO_GROUP),),
+        hook="create_group_snapshot",
     )),
     *rows_of(
         ById(Kind.GROUP_SNAPSHOT, whole=True),

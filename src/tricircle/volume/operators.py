@@ -136,11 +136,13 @@ _MANAGED_VOLUME = Create(
     zone=_VOLUME_ZONE,
     zones=(_VOLUME_ZONE,),
     hosts=host_refs("volume"),
+    hook="manage_volume",
 )
 _MANAGED_SNAPSHOT = Create(
     Kind.SNAPSHOT,
     "snapshot.id",
     (Ref("snapshot.volume_id", Kind.VOLUME, absent="Volume {id} could not be found."),),
+    hook="create_snapshot",
 )
 _FOREIGN = [
     *rows_of(

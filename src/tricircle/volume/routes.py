@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from tricircle.core.model import Kind, Version
 from tricircle.core.table import (
-    NOT_YET,
     ById,
     ByVersion,
     Composed,
@@ -44,8 +43,8 @@ _VOLUME_REFS = (
 )
 _SNAPSHOT_REFS = (Ref("snapshot.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),)
 
-_VOLUME = ById(Kind.VOLUME, whole=True, zones=(_VOLUME_ZONE,))
-_SNAPSHOT = ById(Kind.SNAPSHOT, whole=True)
+_VOLUME = ById(Kind.VOLUME, whole=True, zones=(_VOLUME_ZONE,), hook="counted")
+_SNAPSHOT = ById(Kind.SNAPSHOT, whole=True, hook="counted")
 _VOLUME_ACTION = ById(
     Kind.VOLUME,
     refs=(
@@ -53,11 +52,12 @@ _VOLUME_ACTION = ById(
         Ref("os-attach.instance_uuid", Kind.SERVER, absent=None),
     ),
     hosts=operators.host_refs("os-migrate_volume"),
+    hook="change_volume",
 )
 
 
 _BACKUP_ZONES = ("backup.availability_zone",)
-_BACKUP = ById(Kind.BACKUP, whole=True, zones=_BACKUP_ZONES)
+_BACKUP = ById(Kind.BACKUP, whole=True, zones=_BACKUP_ZONES, hook="counted")
 _BACKUP_REFS = (
     Ref("backup.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),
     Ref("backup.snapshot_id", Kind.SNAPSHOT, None, _ABSENT_SNAPSHOT),
@@ -66,6 +66,7 @@ _RESTORE = ById(
     Kind.BACKUP,
     refs=(Ref("restore.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),),
     made=(Kind.VOLUME, "restore.volume_id"),
+    hook="restore",
 )
 # Whoever attaches volumes without Nova may call a server by any id.
 _ATTACHMENT_REFS = (
@@ -82,7 +83,8 @@ _VOLUMES = [
     Row("GET", "/volumes/detail", Merge(VOLUMES_DETAIL, zones=(_ITEM_ZONE,))),
     Row("GET", "/volumes/summary", joints.SUMMARY),
     Row("POST", "/volumes", Create(
-        Kind.VOLUME, "volume.id", _VOLUME_REFS, "volume.availability_zone", zones=(_VOLUME_ZONE,)
+        Kind.VOLUME, "volume.id", _VOLUME_REFS, "volume.availability_zone", zones=(_VOLUME_ZONE,),
+        hook="create_volume",
     )),
     *rows_of(_VOLUME, "GET /volumes/{id}", "PUT /volumes/{id}", "DELETE /volumes/{id}"),
     *rows_of(_VOLUME_ACTION, "POST /volumes/{id}/action"),
@@ -102,7 +104,16 @@ _VOLUMES = [
 _SNAPSHOTS = [
     Row("GET", "/snapshots", Merge(SNAPSHOTS)),
     Row("GET", "/snapshots/detail", Merge(SNAPSHOTS_DETAIL)),
-    Row("POST", "/snapshots", Create(Kind.SNAPSHOT, "snapshot.id", _SNAPSHOT_REFS)),
+    Row(
+        "POST",
+        "/snapshots",
+        Create(
+            Kind.SNAPSHOT,
+            "snapshot.id",
+            _SNAPSHOT_REFS,
+            hook="create_snapshot",
+        ),
+    ),
     *rows_of(_SNAPSHOT, "GET /snapshots/{id}", "PUT /snapshots/{id}", "DELETE /snapshots/{id}"),
     *rows_of(ById(Kind.SNAPSHOT), "POST /snapshots/{id}/action"),
     *rows_of(
@@ -120,7 +131,7 @@ _BACKUPS = [
     Row("GET", "/backups", Merge(listings.BACKUPS)),
     Row("GET", "/backups/detail", Merge(listings.BACKUPS_DETAIL, zones=(_ITEM_ZONE,))),
     Row("POST", "/backups", Create(
-        Kind.BACKUP, "backup.id", _BACKUP_REFS, "backup.availability_zone",
+        Kind.BACKUP, "backup.id", _BACKUP_REFS, "backup.availability_zone", hook="create_backup",
     )),
     Row("POST", "/backups/import_record", Create(
         Kind.BACKUP, "backup.id", hook="import_record",
@@ -187,22 +198,22 @@ _ZONES_AND_VERSIONS = [
     Row("GET", "/resource_filters", joints.RESOURCE_FILTERS),
 ]
 
-_NOT_YET = rows_of(
-    NOT_YET,
-    "GET /limits",
-    "GET /os-quota-class-sets/{name}",
-    "PUT /os-quota-class-sets/{name}",
-    "DELETE /os-quota-sets/{project_id}",
-    "GET /os-quota-sets/{project_id}",
-    "PUT /os-quota-sets/{project_id}",
-    "GET /os-quota-sets/{project_id}/defaults",
-    "GET /{admin_project_id}/os-quota-class-sets/{name}",
-    "PUT /{admin_project_id}/os-quota-class-sets/{name}",
-    "DELETE /{admin_project_id}/os-quota-sets/{project_id}",
-    "GET /{admin_project_id}/os-quota-sets/{project_id}",
-    "PUT /{admin_project_id}/os-quota-sets/{project_id}",
-    "GET /{admin_project_id}/os-quota-sets/{project_id}/defaults",
-)
+# A project in a path is taken off before, so that those with another one end in the pod's 404.
+_QUOTAS = [
+    Row("GET", "/limits", Composed("show_limits")),
+    *(
+        Row(method, path + name, Composed(answer))
+        for path in ("", "/{admin_project_id}")
+        for method, name, answer in (
+            ("GET", "/os-quota-sets/{project_id}", "show_quotas"),
+            ("PUT", "/os-quota-sets/{project_id}", "update_quotas"),
+            ("DELETE", "/os-quota-sets/{project_id}", "delete_quotas"),
+            ("GET", "/os-quota-sets/{project_id}/defaults", "show_quota_defaults"),
+            ("GET", "/os-quota-class-sets/{name}", "show_quota_class"),
+            ("PUT", "/os-quota-class-sets/{name}", "update_quota_class"),
+        )
+    ),
+]
 
 ROWS = types.with_namings(
     (
@@ -216,7 +227,7 @@ ROWS = types.with_namings(
         *types.ROWS,
         *groups.ROWS,
         *operators.ROWS,
-        *_NOT_YET,
+        *_QUOTAS,
     )
 )
 TABLE = Table(ROWS)

@@ -24,6 +24,7 @@ from tricircle.compute.rules.server import ServerRule
 from tricircle.compute.rules.server_groups import ServerGroupAnswers
 from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.compute.rules.twins import TwinIds
+from tricircle.core.errors import Forbidden
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.counted import ClaimKeeper, CountedResource
 from tricircle.gateway.versions import VersionAnswer
@@ -37,6 +38,7 @@ from tricircle.wiring.proxies import make_network_proxies, make_proxies
 from tricircle.wiring.quota_answers import make_quota_answers
 from tricircle.wiring.quotas import make_server_quotas
 from tricircle.wiring.serving import Service, read_arguments, serve
+from tricircle.wiring.volume_quotas import make_counted_volumes
 
 PROGRAM = "tricircle-compute"
 
@@ -79,6 +81,7 @@ async def _make_rules(base: Base) -> Rules:
     shown, aggregates = ShownGroups(group_twins), AggregateAnswers(base.asker)
     servers = make_server_quotas(base.quota_parts())
     server_quotas = servers.counted.quotas
+    volumes = make_counted_volumes(base, Forbidden)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
@@ -92,6 +95,7 @@ async def _make_rules(base: Base) -> Rules:
                 servers.flavors,
                 servers.servers,
             ),
+            "counted_storage": volumes.resource,
             "groups": ServerGroups(made.changes, twins),
             "twins": twins,
             "attach_interface": AttachInterface(networks, twins),
@@ -102,7 +106,8 @@ async def _make_rules(base: Base) -> Rules:
                 Boot(networks, base.topology, base.background, group_twins),
                 ClaimKeeper(server_quotas, base.background),
                 servers.flavors,
-            )
+            ),
+            **volumes.create_storage(),
         },
         local={
             "version": VersionAnswer(base.profile, base.topology),

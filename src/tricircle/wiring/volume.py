@@ -14,11 +14,14 @@ from tricircle.gateway.versions import VersionAnswer
 from tricircle.gateway.zones import ZoneAnswers
 from tricircle.volume.needs import VolumeNeeds
 from tricircle.volume.profile import PROFILE
+from tricircle.volume.quotas import QUOTAS
 from tricircle.volume.rules.backup_records import BackupRecords
 from tricircle.volume.rules.transfers import Transfers
 from tricircle.wiring.gateway import Base, Rules, open_gateway
+from tricircle.wiring.quota_answers import make_quota_answers
 from tricircle.wiring.quotas import make_demands
 from tricircle.wiring.serving import Service, read_arguments, serve
+from tricircle.wiring.volume_quotas import make_counted_volumes
 
 PROGRAM = "tricircle-volume"
 
@@ -43,9 +46,13 @@ def open_volume(settings: Settings) -> AbstractAsyncContextManager[GatewayApp]:
 async def _make_rules(base: Base) -> Rules:
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     transfers = Transfers(base.asker, base.locator)
+    counted = make_counted_volumes(base)
     return Rules(
-        by_id={},
-        create={"import_record": BackupRecords(base.locator, Finders(base.asker))},
+        by_id={"counted": counted.resource, **counted.change()},
+        create={
+            **counted.create_storage(),
+            **counted.create_others(BackupRecords(base.locator, Finders(base.asker))),
+        },
         local={
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
@@ -53,5 +60,8 @@ async def _make_rules(base: Base) -> Rules:
         needs=VolumeNeeds(
             make_demands(base.quota_parts()), AnyPod(base.forwarder, base.topology), base.clock
         ).of,
-        composed={"accept_transfer": transfers.accept},
+        composed={
+            "accept_transfer": counted.accept(transfers.accept),
+            **make_quota_answers(base, QUOTAS, counted.counted),
+        },
     )

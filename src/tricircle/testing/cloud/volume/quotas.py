@@ -1,6 +1,6 @@
 """Cinder's quotas: limits of projects and classes, what is used, and what is too much."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,15 @@ def typed(amounts: Mapping[str, int], kind: VolumeType) -> dict[str, int]:
     return {**amounts, **{f"{name}_{kind.name}": amount for name, amount in amounts.items()}}
 
 
+def add_up(many: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the sums by name."""
+    total: dict[str, int] = {}
+    for amounts in many:
+        for name, amount in amounts.items():
+            total[name] = total.get(name, 0) + amount
+    return total
+
+
 def reserve_volume(cinder: "Cinder", project_id: str, size: int, kind: VolumeType) -> None:
     """Raise Refused unless a project may have one more volume."""
     check_size(cinder, project_id, size)
@@ -145,23 +154,20 @@ def _limits_of(cinder: "Cinder", project_id: str) -> dict[str, int]:
 
 
 def _used(cinder: "Cinder", project_id: str) -> dict[str, int]:
-    used = dict.fromkeys(_names(cinder), 0)
-
-    def add(amounts: Mapping[str, int]) -> None:
-        for name, amount in amounts.items():
-            used[name] = used.get(name, 0) + amount
-
-    for volume in cinder.volumes.values():
-        if volume.project_id == project_id:
-            add(typed({"volumes": 1, "gigabytes": volume.size}, volume.volume_type))
+    held = [
+        typed({"volumes": 1, "gigabytes": volume.size}, volume.volume_type)
+        for volume in cinder.volumes.values()
+        if volume.project_id == project_id
+    ]
     for snapshot in cinder.snapshots.values():
         if snapshot.project_id == project_id:
             weight = {"snapshots": 1, "gigabytes": snapshot.volume_size}
-            add(typed(weight, cinder.volumes[snapshot.volume_id].volume_type))
+            held.append(typed(weight, cinder.volumes[snapshot.volume_id].volume_type))
     for backup in cinder.backups.values():
         if backup.project_id == project_id:
-            add({"backups": 1, "backup_gigabytes": backup.size})
-    return used
+            held.append({"backups": 1, "backup_gigabytes": backup.size})
+    groups = sum(group.project_id == project_id for group in cinder.groups.values())
+    return add_up([dict.fromkeys(_names(cinder), 0), {"groups": groups}, *held])
 
 
 def _check_reader(request: Request) -> str:
@@ -252,11 +258,14 @@ def _update_class(cinder: "Cinder", request: Request) -> Answer:
 
 def _read_set(request: Request, name: str, least: int) -> Document:
     body = body_of(request)
-    inner: Document = {"type": "object", "minProperties": least}
+    inner: Document = {"type": "object"}
     error = find_error(object_of({name: inner}, (name,)), body)
     if error is not None:
         refuse(400, body_message(error))
     given: Document = body[name]
+    if len(given) < least:
+        words = "Invalid input for field/attribute {0}. Value: {1}. {1} should be non-empty"
+        refuse(400, words.format(name, given))
     return given
 
 
