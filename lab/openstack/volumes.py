@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cinder import interface
+from cinder import exception, interface
 from cinder.image import image_utils
 from cinder.volume import driver, volume_utils
 from oslo_concurrency import processutils
@@ -99,6 +99,59 @@ class FileDriver(driver.VolumeDriver):  # type: ignore[misc]
             context, image_service, image_meta, self.local_path(volume), volume
         )
 
+    # What is in the folder and not in Cinder.
+
+    def get_manageable_volumes(
+        self, cinder_volumes: Any, *order: Any, **named: Any
+    ) -> list[dict[str, Any]]:
+        """Return the files of volumes, also of those that are Cinder's already."""
+        known = {one["name"]: one["id"] for one in cinder_volumes}
+        rows = [manageable(path, known.get(path.name)) for path in self._files("volume-*")]
+        return list(volume_utils.paginate_entries_list(rows, *order, **named))
+
+    def get_manageable_snapshots(
+        self, cinder_snapshots: Any, *order: Any, **named: Any
+    ) -> list[dict[str, Any]]:
+        """Return the files of snapshots; a file does not tell of what it is a copy."""
+        known = {one["name"]: one for one in cinder_snapshots}
+        rows = []
+        for path in self._files("snapshot-*"):
+            found = known.get(path.name)
+            source = {"source-name": found["volume_name"]} if found else {}
+            row = manageable(path, found["id"] if found else None)
+            rows.append({**row, "source_reference": source})
+        return list(volume_utils.paginate_entries_list(rows, *order, **named))
+
+    def manage_existing_get_size(self, volume: Any, existing_ref: Any) -> int:
+        return size_gib(self._get_file(existing_ref))
+
+    def manage_existing(self, volume: Any, existing_ref: Any) -> None:
+        self._get_file(existing_ref).rename(self.local_path(volume))
+
+    def manage_existing_snapshot_get_size(self, snapshot: Any, existing_ref: Any) -> int:
+        return size_gib(self._get_file(existing_ref))
+
+    def manage_existing_snapshot(self, snapshot: Any, existing_ref: Any) -> None:
+        self._get_file(existing_ref).rename(self.local_path(snapshot))
+
+    def unmanage(self, volume: Any) -> None:
+        """The file stays."""
+
+    def unmanage_snapshot(self, snapshot: Any) -> None:
+        """The file stays."""
+
+    def _files(self, pattern: str) -> list[Path]:
+        return sorted(self._folder.glob(pattern))
+
+    def _get_file(self, reference: Any) -> Path:
+        """Return the file that a reference names. Raises Cinder's own error for none."""
+        name = reference.get("source-name") if isinstance(reference, dict) else None
+        path = self._folder / Path(str(name)).name
+        if not name or not path.is_file():
+            reason = "its source-name must be that of a file"
+            raise exception.ManageExistingInvalidReference(existing_ref=reference, reason=reason)
+        return path
+
     def ensure_export(self, context: Any, volume: Any) -> None:
         """A file needs no export."""
 
@@ -159,6 +212,23 @@ def run_privileged_calls_in_process() -> None:
 
     privsep.sys_admin_pctxt.set_client_mode(False)
     privileged.default.set_client_mode(False)
+
+
+def manageable(path: Path, known_id: str | None) -> dict[str, Any]:
+    """Return what Cinder shows of a file; ``known_id`` is what it calls it, if it does."""
+    return {
+        "reference": {"source-name": path.name},
+        "size": size_gib(path),
+        "safe_to_manage": known_id is None,
+        "reason_not_safe": None if known_id is None else "already managed",
+        "cinder_id": known_id,
+        "extra_info": None,
+    }
+
+
+def size_gib(path: Path) -> int:
+    """Return the size of the volume or snapshot in a file, in whole GiB of it."""
+    return -(-path.stat().st_size // FILE_BYTES_PER_GIB)
 
 
 def grow(path: str, size_gib: int) -> None:
