@@ -52,6 +52,22 @@ async def test_nothing_is_bound_to_an_unknown_pod(stores: Stores) -> None:
     assert await stores.bindings.find_binding(PROJECT, AZ1) == EAST
 
 
+async def test_the_pods_that_a_binding_was_moved_from_are_known(stores: Stores) -> None:
+    await add_two_pods(stores)
+    assert await stores.bindings.list_past_pods(PROJECT) == frozenset()
+    await stores.bindings.bind(PROJECT, AZ1, EAST)
+    await stores.bindings.rebind(PROJECT, AZ1, WEST, EAST)  # it was not there
+    await stores.bindings.rebind(PROJECT, AZ1, EAST, EAST)
+    assert await stores.bindings.list_past_pods(PROJECT) == frozenset()
+    for old, new in ((EAST, WEST), (WEST, EAST), (EAST, WEST)):
+        await stores.bindings.rebind(PROJECT, AZ1, old, new)
+    assert await stores.bindings.list_past_pods(PROJECT) == {EAST, WEST}
+    assert await stores.bindings.list_past_pods(ProjectId("nobody")) == frozenset()
+    assert await stores.bindings.list_past_pods(ProjectId("nul\0")) == frozenset()
+    await stores.pods.delete_pod(EAST)
+    assert await stores.bindings.list_past_pods(PROJECT) == {WEST}
+
+
 async def test_a_binding_moves_only_from_what_it_was(stores: Stores) -> None:
     await add_two_pods(stores)
     await stores.bindings.bind(PROJECT, AZ1, EAST)

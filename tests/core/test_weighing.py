@@ -126,6 +126,14 @@ def test_a_wish_outweighs_the_binding_and_history_all_figures() -> None:
     assert order(Asked("az1"), *nodes, az1=EAST, az2=WEST) == ["east", "west"]
 
 
+def test_a_pod_of_the_past_comes_before_one_with_more_left() -> None:
+    nodes = {one.pod_id: one for one in (node(EAST, 100, 0), node(WEST, 100, 90))}
+    facts = Facts(TOPOLOGY, nodes, past_pods=frozenset([WEST.id]))
+    assert [one.pod.name for one in list_candidates(Asked("az1"), facts)] == ["west", "east"]
+    facts = replace(facts, bindings={ZoneName("az9"): EAST.id})
+    assert [one.pod.name for one in list_candidates(Asked("az1"), facts)] == ["east", "west"]
+
+
 def test_of_equals_the_pod_with_fewer_servers_comes_first() -> None:
     assert order(Asked("az1"), node(EAST, 10, 5, 9), node(WEST, 10, 5, 3)) == ["west", "east"]
 

@@ -105,6 +105,23 @@ async def test_a_project_is_bound_to_the_pod_that_took_what_another_refused(
     assert await bound_pod(shared, stores) == "pod2"
 
 
+async def test_a_project_goes_back_to_a_pod_it_was_in(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    cloud = SimulatedCloud(("pod1", "pod2", "pod3"))
+    async with open_top(tmp_path, cloud, zones=dict.fromkeys(cloud.pods, "az1")) as top:
+        database = open_database(top.settings.database.connection)
+        stores, project = SqlStores(database), ProjectId(cloud.project_id("demo"))
+        for name in ("pod3", "pod2"):
+            pod_id = top.pods[name].id
+            bound = await stores.bindings.bind(project, ZoneName("az1"), pod_id)
+            await stores.bindings.rebind(project, ZoneName("az1"), bound, pod_id)
+        cloud.pod("pod2").faults.inject(FULL, service="volume", method="POST")
+        assert await make_volume(top, http, 1) == 202
+        assert await bound_pod(top, stores) == "pod3"
+        await database.close()
+
+
 async def test_a_project_stays_bound_to_a_pod_that_is_down(
     shared: Top, http: aiohttp.ClientSession, stores: SqlStores
 ) -> None:

@@ -68,11 +68,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known: pods and zones, their nodes, and the pods a project is bound to, by zone."""
+    """What is known: pods and zones, and their nodes.
+
+    ``bindings`` are the pods a project is bound to, by zone, ``past_pods`` those that a
+    binding was moved from.
+    """
 
     topology: Topology
     nodes: Mapping[PodId, Node] = field(default_factory=dict)
     bindings: Mapping[ZoneName, PodId] = field(default_factory=dict)
+    past_pods: frozenset[PodId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +213,12 @@ def _weigh_binding(asked: Asked, facts: Facts, pod: Pod) -> Weight:
 
 
 def _weigh_history(asked: Asked, facts: Facts, pod: Pod) -> Weight:
+    """Now counts more than before, and before more than figures: what was made there is there."""
     if pod.id in facts.bindings.values():
-        return Weight("history", 10.0, "the project has resources there")
-    return Weight("history", 0.0, "the project is bound to it in no zone")
+        return Weight("history", 20.0, "the project is bound to it in some zone")
+    if pod.id in facts.past_pods:
+        return Weight("history", 10.0, "the project was bound to it before")
+    return Weight("history", 0.0, "the project was never bound to it")
 
 
 def _weigh_capacity(asked: Asked, facts: Facts, pod: Pod) -> Weight:

@@ -177,6 +177,10 @@ class BindingStore(Protocol):
         """Return all pods a project is bound to."""
         ...
 
+    async def list_past_pods(self, project_id: ProjectId) -> frozenset[PodId]:
+        """Return the pods that a binding of a project was moved from, those of deleted pods not."""
+        ...
+
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:
         """Return the pod the project is bound to now: ``pod_id``, or who came first."""
         ...

@@ -50,6 +50,7 @@ class Tables:
     zones: dict[tuple[ZoneName, PodId], ZonePod] = field(default_factory=dict)
     routings: RoutingTable = field(default_factory=RoutingTable)
     bindings: dict[tuple[ProjectId, ZoneName], PodId] = field(default_factory=dict)
+    past_bindings: set[tuple[ProjectId, PodId]] = field(default_factory=set)
     positions: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
     nodes: dict[PodId, Node] = field(default_factory=dict)
     jobs: JobTable = field(default_factory=JobTable)
@@ -59,6 +60,7 @@ class Tables:
     def forget_bindings(self, pod_id: PodId) -> None:
         """Drop the bindings to a pod that is deleted."""
         self.bindings = {key: pod for key, pod in self.bindings.items() if pod != pod_id}
+        self.past_bindings = {past for past in self.past_bindings if past[1] != pod_id}
 
     def require_pod(self, pod_id: PodId) -> None:
         """Raise NotFound unless the pod is there, as a foreign key would."""
@@ -222,6 +224,10 @@ class MemoryBindings:
         bindings = self._tables.bindings.items()
         return {zone: pod_id for (owner, zone), pod_id in bindings if owner == project_id}
 
+    async def list_past_pods(self, project_id: ProjectId) -> frozenset[PodId]:
+        """Return the pods that a binding of a project was moved from."""
+        return frozenset(pod for owner, pod in self._tables.past_bindings if owner == project_id)
+
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:
         """Return the pod the project is bound to now: ``pod_id``, or who came first."""
         require_storable("the id of the project", project_id)
@@ -236,6 +242,8 @@ class MemoryBindings:
             return bound
         self._tables.require_pod(new)
         self._tables.bindings[project_id, zone] = new
+        if bound is not None and old != new:
+            self._tables.past_bindings.add((project_id, old))
         return new
 
     async def unbind(self, project_id: ProjectId, zone: ZoneName) -> None:

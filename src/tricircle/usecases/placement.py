@@ -66,9 +66,12 @@ class PlacementAdvice:
             raise BadInput(f"there is no availability zone '{query.zone}'; see GET /v1/zones")
         needs = await self._read_needs(topology, query, request_id)
         nodes = {node.pod_id: node for node in await self.nodes.list_nodes()}
-        bindings = await self.bindings.list_bindings(query.project_id) if query.project_id else {}
-        asked = Asked(query.zone or None, needs=needs)
-        return judge(asked, Facts(topology, nodes, bindings))
+        facts = Facts(topology, nodes)
+        if query.project_id:
+            bindings = await self.bindings.list_bindings(query.project_id)
+            past = await self.bindings.list_past_pods(query.project_id)
+            facts = replace(facts, bindings=bindings, past_pods=past)
+        return judge(Asked(query.zone or None, needs=needs), facts)
 
     async def _read_needs(
         self, topology: Topology, query: PlacementQuery, request_id: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tricircle.adapters.sql.database import Database
 from tricircle.adapters.sql.statements import bindings as statements
@@ -36,6 +37,13 @@ class SqlBindings:
         rows = await self._database.read(statements.list_bindings(project_id))
         return {ZoneName(row.zone): PodId(row.pod_id) for row in rows}
 
+    async def list_past_pods(self, project_id: ProjectId) -> frozenset[PodId]:
+        """Return the pods that a binding of a project was moved from."""
+        if not is_storable(project_id):
+            return frozenset()
+        rows = await self._database.read(statements.list_past(project_id))
+        return frozenset(PodId(str(row[0])) for row in rows)
+
     async def bind(self, project_id: ProjectId, zone: ZoneName, pod_id: PodId) -> PodId:
         """Return the pod the project is bound to now: ``pod_id``, or who came first.
 
@@ -59,8 +67,15 @@ class SqlBindings:
 
         A binding that is gone is made anew. Raises NotFound when the pod is not there.
         """
+
+        async def work(connection: AsyncConnection) -> None:
+            moving = statements.rebind(project_id, zone, old, new)
+            if (await connection.execute(moving)).rowcount and old != new:
+                past = statements.keep_past(self._database.backend, project_id, old)
+                await connection.execute(past)
+
         try:
-            await self._database.write(statements.rebind(project_id, zone, old, new))
+            await self._database.transact(work)
         except IntegrityError:
             raise unknown_pod(new) from None
         return await self.find_binding(project_id, zone) or await self.bind(project_id, zone, new)

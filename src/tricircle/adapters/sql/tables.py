@@ -115,6 +115,16 @@ binding = Table(
     mysql_engine="InnoDB",
 )
 
+past_binding = Table(
+    "past_binding",
+    metadata,
+    Column("project_id", _id, primary_key=True),
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE"), primary_key=True),
+    Column("ended_at", UtcTime(), server_default=now(), nullable=False),
+    Index(None, "pod_id"),
+    mysql_engine="InnoDB",
+)
+
 # Read by (kind, top_id), the beginning of the primary key, on every cache miss.
 routing = Table(
     "routing",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Delete, Insert, Select, Update, delete, select, update
 
 from tricircle.adapters.sql.statements.inserts import insert_missing
-from tricircle.adapters.sql.tables import binding
+from tricircle.adapters.sql.tables import binding, past_binding
 from tricircle.core.model import PodId, ProjectId, ZoneName
 
 
@@ -38,6 +38,16 @@ def rebind(project_id: ProjectId, zone: ZoneName, old: PodId, new: PodId) -> Upd
         )
         .values(pod_id=new)
     )
+
+
+def keep_past(backend: str, project_id: ProjectId, pod_id: PodId) -> Insert:
+    """Return an insert that leaves a past binding that is there as it is."""
+    return insert_missing(backend, past_binding).values(project_id=project_id, pod_id=pod_id)
+
+
+def list_past(project_id: ProjectId) -> Select[str]:
+    """Return a read of pod ids."""
+    return select(past_binding.c.pod_id).where(past_binding.c.project_id == project_id)
 
 
 def unbind(project_id: ProjectId, zone: ZoneName) -> Delete:
