@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from tests.simulated_top import Top
+from tricircle.adapters.sql import SqlStores, open_database
+from tricircle.core.model import Kind, Routing, TopId
 from tricircle.testing.cloud import Refuse
 from tricircle.testing.cloud.volume.records import Backup, Volume
 
@@ -39,6 +41,16 @@ def attach(top: Top, pod: str, volume: Volume) -> str:
     """Let Nova attach a volume to a server of its pod; return the attachment's id."""
     server = top.cloud.pod(pod).compute.add_servers(1, volume.project_id)[0]
     return top.cloud.pod(pod).volume.attach_to_server(volume.id, server.uuid, "/dev/vdb", "host")
+
+
+async def records(top: Top, attachment: str) -> list[Routing]:
+    """Return what is written down of an attachment."""
+    database = open_database(top.settings.database.connection)
+    try:
+        routings = SqlStores(database).routings
+        return list(await routings.find_routings(Kind.ATTACHMENT, TopId(attachment)))
+    finally:
+        await database.close()
 
 
 async def test_only_a_service_takes_a_volume_from_a_running_server(
@@ -72,7 +84,21 @@ async def test_an_attachment_that_nova_made_is_found_and_is_its_volumes_owners(
     assert (await ask(http, "GET", url, admin))[0] == 200
     assert (await ask(http, "GET", f"{root(top)}/attachments/{attachment}", top.member()))[0] == 200
     other = f"{root(top, 'other')}/attachments/{attachment}"
-    assert (await ask(http, "GET", other, top.member("other")))[0] == 404
+    assert (await ask(http, "DELETE", other, top.member("other")))[0] == 403
+    demo = top.cloud.project_id("demo")
+    assert [one.project_id for one in await records(top, attachment)] == [demo]
+
+
+async def test_whoever_looks_at_an_attachment_first_is_not_written_down_as_its_owner(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    attachment = attach(top, "pod2", add_volume(top, "pod2"))
+    other = f"{root(top, 'other')}/attachments/{attachment}"
+    assert (await ask(http, "GET", other, top.member("other")))[0] == 200
+    assert await records(top, attachment) == []
+    assert (await ask(http, "GET", f"{root(top)}/attachments/{attachment}", top.member()))[0] == 200
+    demo = top.cloud.project_id("demo")
+    assert [one.project_id for one in await records(top, attachment)] == [demo]
 
 
 async def test_a_server_that_is_nowhere_waits_for_no_pod(

@@ -223,9 +223,15 @@ class Locator:
             kind, place = lookup.holder
             holder_id = read_value(body, place)
             if isinstance(holder_id, str):
-                return (await self.locate(kind, holder_id, caller)).project_id
+                return await self._find_holders_owner(kind, holder_id, caller)
         is_anyones = not lookup.project and "admin" in caller.roles
         return ProjectId("") if is_anyones else caller.project_id or ProjectId("")
+
+    async def _find_holders_owner(self, kind: Kind, top_id: str, caller: Caller) -> ProjectId:
+        try:
+            return (await self.locate(kind, top_id, caller)).project_id
+        except NotFound:
+            return ProjectId("")
 
     def _remember_absent(self, kind: Kind, top_id: str, asker: str) -> None:
         self._absent.setdefault((kind, top_id), {})[asker] = self._clock.now_s() + self._absent_s
