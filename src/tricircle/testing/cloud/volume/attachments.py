@@ -55,13 +55,23 @@ def _require_minor(request: Request, minor: int) -> None:
 def _get(cinder: "Cinder", request: Request) -> VolumeAttachment:
     _require_minor(request, 27)
     attachment_id = request.parameters["id"]
+    # Whoever knows the id sees it: Cinder looks at the project only where something changes.
     found = cinder.attachments.get(attachment_id)
-    if found is None or cinder.find_visible(request.caller, found.volume_id) is None:
+    if found is None:
         refuse(
             404,
             _ABSENT.format(id=attachment_id),
         )
     return found
+
+
+def _require_owner(
+    cinder: "Cinder", request: Request, attachment: VolumeAttachment, rule: str
+) -> None:
+    """Raise Refused unless the caller may change what is of the project of the volume."""
+    require(request.caller, "write", rule)
+    if cinder.find_visible(request.caller, attachment.volume_id) is None:
+        refuse(403, f"Policy doesn't allow {rule} to be performed.")
 
 
 def _page(cinder: "Cinder", request: Request) -> list[VolumeAttachment]:
@@ -190,7 +200,7 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
     connector: Document = {"type": "object", "minProperties": 1}
     inner = dict(object_of({"connector": connector}, ("connector",)))
     given = read(request, object_of({"attachment": inner}, ("attachment",)))["attachment"]
-    require(request.caller, "write", "volume:attachment_update")
+    _require_owner(cinder, request, attachment, "volume:attachment_update")
     _connect(attachment, given["connector"])
     volume = cinder.volumes[attachment.volume_id]
     volume.status = "attaching"
@@ -200,7 +210,7 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
 
 def _delete(cinder: "Cinder", request: Request) -> Answer:
     attachment = _get(cinder, request)
-    require(request.caller, "write", "volume:attachment_delete")
+    _require_owner(cinder, request, attachment, "volume:attachment_delete")
     require_may_detach(cinder, request, attachment)
     cinder.detach_from_server(attachment.volume_id, attachment.id, False)
     left = cinder.volumes[attachment.volume_id].attachments
@@ -231,6 +241,7 @@ def _act(cinder: "Cinder", request: Request) -> Answer:
             "header and try again.",
         )
     attachment = _get(cinder, request)
+    get_volume(cinder, request.caller, attachment.volume_id)
     require(request.caller, "write", "volume:attachment_complete")
     attachment.status, attachment.attach_time = "attached", cinder.clock()
     volume = cinder.volumes[attachment.volume_id]

@@ -52,8 +52,11 @@ def parse_offset(request: Request) -> int:
     return int(given)
 
 
-def parse_order(request: Request, valid: Iterable[str]) -> Order:
-    """Return the sort keys and whether each ascends, with Cinder's own additions."""
+def parse_order(request: Request, valid: Iterable[str], named: str = "display_name") -> Order:
+    """Return the sort keys and whether each ascends, with Cinder's own additions.
+
+    `named` is what a name is called in the database, where requests may sort by it.
+    """
     combined = request.find("sort")
     legacy_key, legacy_way = request.find("sort_key"), request.find("sort_dir")
     if combined is not None and (legacy_key is not None or legacy_way is not None):
@@ -68,7 +71,7 @@ def parse_order(request: Request, valid: Iterable[str]) -> Order:
         ways = [way.strip() or "desc" for _, _, way in parts]
     else:
         keys, ways = [(legacy_key or "created_at").strip()], [(legacy_way or "desc").strip()]
-    keys = ["display_name" if key == "name" else key for key in keys]
+    keys = [named if key == "name" else key for key in keys]
     if any(way not in ("asc", "desc") for way in ways):
         refuse(400, "Invalid input received: Unknown sort direction, must be 'desc' or 'asc'.")
     wrong = [key for key in keys if key not in valid]
@@ -85,7 +88,7 @@ def keep_allowed(request: Request, allowed: Iterable[str]) -> dict[str, str]:
     filters = {key: value for key, value in request.pairs if key not in NOT_FILTERS}
     if request.caller.is_admin:
         return filters
-    unknown = [key for key in filters if key.removesuffix("~") not in allowed]
+    unknown = [key for key in filters if key not in allowed]
     if unknown and request.microversion >= 31:
         refuse(400, f"Invalid filters {','.join(unknown)} are found in query options.")
     return {key: value for key, value in filters.items() if key not in unknown}

@@ -76,7 +76,7 @@ def _list(cinder: "Cinder", request: Request) -> tuple[list[Transfer], Document]
     ]
     if not paged:
         return sort_items(found, (("created_at", True), ("id", True))), {}
-    ordered = sort_items(found, parse_order(request, _SORT_KEYS))
+    ordered = sort_items(found, parse_order(request, _SORT_KEYS, named="name"))
     page, links = slice_of(request, ordered, _OLD.strip("/"), "Transfer", cinder.max_limit)
     return page, {"transfers_links": links} if links else {}
 

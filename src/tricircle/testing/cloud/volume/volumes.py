@@ -252,18 +252,18 @@ def summary(cinder: "Cinder", request: Request) -> Answer:
     if request.microversion < 12:
         refuse(404, "The resource could not be found.")
     everyone = request.caller.is_admin and is_true(request.find("all_tenants"))
-    # What members may not ask for is ignored here, not refused.
+    # What members may not ask for is ignored here, not refused; and metadata are unfiltered.
     filters = {key: value for key, value in request.pairs if key in _FILTERS}
-    found = [
+    owned = [
         volume
         for volume in cinder.volumes.values()
-        if (everyone or volume.project_id == request.caller.project_id)
-        and is_asked(volume, filters)
+        if everyone or volume.project_id == request.caller.project_id
     ]
+    found = [volume for volume in owned if is_asked(volume, filters)]
     view: Document = {"total_count": len(found), "total_size": sum(item.size for item in found)}
     if request.microversion >= 36:
         metadata: dict[str, list[str]] = {}
-        for volume in found:
+        for volume in owned:
             for name, text in volume.metadata.items():
                 values = metadata.setdefault(name, [])
                 if text not in values:
