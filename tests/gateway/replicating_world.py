@@ -10,7 +10,7 @@ from tests.usecases.networks_world import Mortal
 from tests.usecases.replicas_world import ERRAND, World
 from tricircle.compute.profile import PROFILE as COMPUTE
 from tricircle.core.jobs import Replicate
-from tricircle.core.model import Caller, ProjectId, UserId, Version
+from tricircle.core.model import Caller, Pod, ProjectId, UserId, Version
 from tricircle.core.placing import Topology
 from tricircle.core.runs import JobState
 from tricircle.core.table import Replicated
@@ -132,3 +132,16 @@ class GatewayWorld(World):
     async def replicate_job(self, job: Replicate) -> None:
         """Do one job, as a worker does."""
         await self.replication.run(job, ERRAND)
+
+    def leave(self, pod: str) -> Pod:
+        """Let a pod be none of the top's; return it as it was."""
+        left = self.pods.pop(pod)
+        del self.stores.tables.pods[left.id]
+        self.restart()
+        return left
+
+    def join(self, pod: Pod) -> None:
+        """Let a pod be one of the top's from now on."""
+        self.pods[pod.name] = pod
+        self.stores.tables.pods[pod.id] = pod
+        self.restart()

@@ -9,6 +9,7 @@ import pytest
 from tests.gateway.replicating_world import GatewayWorld
 from tests.usecases.networks_world import Died
 from tests.usecases.replicas_world import EAST, WEST
+from tricircle.core.errors import Conflict
 from tricircle.core.model import Kind, TopId
 from tricircle.core.wishes import Replica
 
@@ -377,6 +378,69 @@ async def test_a_pod_that_was_down_gets_type_and_default(world: GatewayWorld) ->
     default = [job for job in await world.jobs() if job.resource == "default_type"]
     await world.replicate_job(default[0])
     assert cinder(world, "west").default_types[project].name == "fast"
+
+
+# Pods that are added later.
+
+
+async def test_a_pod_that_is_added_later_gets_all_of_it(world: GatewayWorld) -> None:
+    west = world.leave("west")
+    kind, specs = await make_type(world), await make_qos(world, read="1")
+    project = world.sim.project_id("demo")
+    await world.ask("POST", f"/types/{kind}/encryption", LUKS)
+    await world.ask("GET", f"/qos-specs/{specs}/associate?vol_type_id={kind}")
+    await world.ask("PUT", f"/default-types/{project}", {"default_type": {"volume_type": kind}})
+    await make_group_type(world)
+    world.join(west)
+    jobs = await world.sweep(WEST)
+    found = {job.resource for job in jobs}
+    assert found == {"qos_specs", "volume_type", "group_type", "default_type"}
+    await world.work()
+    assert association(world, "west") == "slow"
+    assert world.types("west")["fast"].encryption["provider"] == "luks"
+    assert group_type(world, "west").group_specs == {"a": "1"}
+    assert cinder(world, "west").default_types[project].name == "fast"
+    assert await world.sweep(WEST) == []
+
+
+async def test_the_stock_types_of_a_pod_that_is_added_later_are_known(world: GatewayWorld) -> None:
+    west = world.leave("west")
+    _, before = await world.ask("GET", "/types/default")
+    world.join(west)
+    await world.sweep(WEST)
+    down(world, "east")
+    assert (await world.ask("GET", "/types/default"))[1] == before
+
+
+async def test_what_was_changed_in_a_pod_behind_the_tops_back_is_set_right(
+    world: GatewayWorld,
+) -> None:
+    kind, specs = await make_type(world), await make_qos(world, read="1")
+    await world.ask("GET", f"/qos-specs/{specs}/associate?vol_type_id={kind}")
+    await make_group_type(world)
+    world.types("west")["fast"].qos_specs_id = None
+    world.types("west")["fast"].encryption = {"provider": "own", "control_location": "back-end"}
+    qos(world, "west").specs = {"read": "2", "own": "3"}
+    group_type(world, "west").group_specs = {}
+    assert len(await world.sweep(WEST)) == 3
+    await world.work()
+    assert association(world, "west") == "slow"
+    assert world.types("west")["fast"].encryption is None
+    assert qos(world, "west").specs == {"read": "1"}
+    assert group_type(world, "west").group_specs == {"a": "1"}
+
+
+async def test_what_an_operator_made_otherwise_is_left_alone(world: GatewayWorld) -> None:
+    await world.call("west", "POST", "/qos-specs", {"qos_specs": {"name": "slow", "own": "1"}})
+    body = {"group_type": {"name": "together"}}
+    await world.call("west", "POST", "/group_types", body, "3.11")
+    await make_qos(world, read="1")
+    await make_group_type(world)
+    for job in await world.jobs():
+        with pytest.raises(Conflict, match="was not made by the top"):
+            await world.replicate_job(job)
+    assert qos(world, "west").specs == {"own": "1"}
+    assert group_type(world, "west").group_specs == {}
 
 
 # Whatever dies.

@@ -111,6 +111,7 @@ class World:
             self.stores.pods,
             Mortal(self.stores.desk, self.life),
             self.kinds,
+            self.twins,
             page,
         )
 
@@ -221,8 +222,9 @@ class World:
             (b"x-auth-token", self.service.encode()),
             (b"content-type", b"application/json"),
         ]
-        if not is_volume:
-            headers.append((b"openstack-api-version", f"compute {version}".encode()))
+        name = "volume" if is_volume else "compute"
+        if version.startswith("3." if is_volume else "2."):
+            headers.append((b"openstack-api-version", f"{name} {version}".encode()))
         sent = json.dumps(body).encode() if body is not None else None
         aside = BusyCloud(self.sim.app, Life())
         endpoint = self.pods[pod].endpoints[service]

@@ -19,6 +19,7 @@ from tricircle.interfaces.store import PodStore
 from tricircle.interfaces.wishes import Wishes
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replicas.replica_kind import ReplicaKind, Shown, WishAtPod
+from tricircle.usecases.twin_ids import TwinIds
 
 PAGE = 500
 
@@ -32,10 +33,11 @@ class PodSweep:
         pods: PodStore,
         desk: JobDesk,
         kinds: ReplicaKinds,
+        twins: TwinIds,
         page: int = PAGE,
     ) -> None:
         self._wishes, self._pods, self._desk = wishes, pods, desk
-        self._kinds, self._page = kinds, page
+        self._kinds, self._twins, self._page = kinds, twins, page
 
     async def run(self, job: SweepPod, errand: Errand) -> Outcome:
         """Ask for jobs of what a pod lacks; what failed before waits for its operator.
@@ -49,6 +51,8 @@ class PodSweep:
         found = {
             resource: self._kinds.find(pod, resource, errand.request_id) for resource in Replica
         }
+        # before the pod that gave the ids is away
+        await self._twins.learn(errand.request_id)
         asked = 0
         for resource, kind in found.items():
             asked += await self._ask_for_lacking(pod, resource, kind, errand.request_id)

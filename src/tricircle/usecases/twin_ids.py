@@ -77,6 +77,11 @@ class TwinIds:
             await self._learn(kind, request_id)
         return await self._known(kinds, KEPT_S)
 
+    async def learn(self, request_id: str) -> None:
+        """Write down all that pods have and nobody knows yet. Never raises because of a pod."""
+        for kind in _RESOURCES:
+            await self._learn(kind, request_id)
+
     async def find_all(self, kind: Kind, an_id: str, request_id: str) -> Counterparts:
         """Return what is known of a kind, of one id at least."""
         return await self.resolve([kind], lambda known: bool(known.find_top(an_id)), request_id)

@@ -177,7 +177,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
             cloud, credential, stores.routings, stores.pods, timeout_s
         ),
         replication=Replication(stores.wishes, twins, stores.pods, replicas),
-        pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas),
+        pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas, twins),
         counting=make_count_jobs(quotas),
         carrying=make_carrying(quotas),
         survey=NodeSurvey(cloud, credential, stores.pods, stores.nodes, timeout_s),

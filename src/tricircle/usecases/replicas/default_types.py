@@ -30,9 +30,15 @@ class DefaultTypes:
         self._service, self._twins = service, twins
 
     async def show(self, key: WishKey) -> Shown | None:
-        """Return the default type of a project."""
-        reply = await self._service.find(_path(key.name), _VERSION)
-        return await self._read(reply.item("default_type")) if reply else None
+        """Return the default type of a project.
+
+        Cinder asks Keystone for a project that is named, which takes it seconds, and says
+        nothing of one that is deleted: so all are read.
+        """
+        for item in await self._list():
+            if item.get("project_id") == key.name:
+                return await self._read(item)
+        return None
 
     async def search(self, label: str) -> Shown | None:
         """Return nothing: a project has one default type at most."""
@@ -74,11 +80,14 @@ class DefaultTypes:
     async def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
         """Yield what the pod has of these wishes, by reading its list once."""
         wished = {wish.name: wish for wish, _ in wishes}
-        reply = await self._service.get("/default-types", _VERSION)
-        for item in reply.items("default_types"):
+        for item in await self._list():
             wish = wished.get(str(item.get("project_id")))
             if wish is not None:
                 yield wish, await self._read(item)
+
+    async def _list(self) -> Sequence[Document]:
+        reply = await self._service.get("/default-types", _VERSION)
+        return reply.items("default_types")
 
     async def _read(self, item: Document) -> Shown:
         bottom_id = str(item.get("volume_type_id"))
