@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -120,3 +121,87 @@ def list_types(place: Place, admin: Person) -> list[Any]:
         for one in answer["volume_types"]
         if one["name"].startswith(NAME)
     ]
+
+
+@pytest.fixture
+def cinder(place: Place, admin: Person, types: str) -> Iterator[str]:
+    """Return where Cinder is at the top; what these tests make there is deleted at the end."""
+    url = types.removesuffix("/types")
+    yield url
+    admin.ask("DELETE", f"{url}/default-types/{place.people['other'].project_id}", headers=NEWEST)
+    for path, name in (("qos-specs", "qos_specs"), ("group_types", "group_types")):
+        for one in admin.call("GET", f"{url}/{path}", headers=NEWEST)[name]:
+            if one["name"].startswith(NAME):
+                admin.ask("DELETE", f"{url}/{path}/{one['id']}?force=true", headers=NEWEST)
+
+
+NEWEST = {"OpenStack-API-Version": "volume 3.70"}
+
+
+def newest_in_pods(place: Place, person: Person, path: str) -> list[Json]:
+    """Return what the Cinder of each pod itself answers."""
+    return [
+        person.call(
+            "GET", f"{place.pod('volumev3', number)}/v3/{person.project_id}{path}", headers=NEWEST
+        )
+        for number in PODS
+    ]
+
+
+def test_a_type_with_all_that_belongs_to_it(place: Place, admin: Person, cinder: str) -> None:
+    other = place.people["other"].project_id
+    kind = admin.call("POST", f"{cinder}/types", {"volume_type": {"name": NAME}})["volume_type"]
+    made = admin.call("POST", f"{cinder}/qos-specs", {"qos_specs": {"name": NAME, "a": "1"}})
+    specs = made["qos_specs"]
+    encryption = {"provider": "luks", "control_location": "front-end", "key_size": 256}
+    path = f"{cinder}/types/{kind['id']}/encryption"
+    encrypted = admin.call("POST", path, {"encryption": encryption})["encryption"]
+    path = f"{cinder}/qos-specs/{specs['id']}/associate?vol_type_id={kind['id']}"
+    admin.call("GET", path)
+    body = {"default_type": {"volume_type": kind["id"]}}
+    admin.call("PUT", f"{cinder}/default-types/{other}", body, NEWEST)
+    types_of_pods = list_types(place, admin)
+    lists = newest_in_pods(place, admin, "/qos-specs")
+    for one, listed in zip(types_of_pods, lists, strict=True):
+        (found,) = [each for each in listed["qos_specs"] if each["name"] == NAME]
+        assert (found["id"], found["specs"]) == (one["qos_specs_id"], {"a": "1"})
+    for number, one in zip(PODS, types_of_pods, strict=True):
+        root = f"{place.pod('volumev3', number)}/v3/{admin.project_id}"
+        shown = admin.call("GET", f"{root}/types/{one['id']}/encryption")
+        assert shown["encryption_id"] == encrypted["encryption_id"]
+    # to set a default asks Keystone, which may take a pod longer than the top waits for it
+    wait_until(
+        lambda: (
+            [
+                [
+                    row["volume_type_id"]
+                    for row in one["default_types"]
+                    if row["project_id"] == other
+                ]
+                for one in newest_in_pods(place, admin, "/default-types")
+            ]
+            == [[one["id"]] for one in types_of_pods]
+        )
+    )
+
+
+def test_a_group_type(place: Place, admin: Person, cinder: str) -> None:
+    body = {"group_type": {"name": NAME, "group_specs": {"a": "1"}}}
+    made = admin.call("POST", f"{cinder}/group_types", body, NEWEST)["group_type"]["id"]
+    path = f"{cinder}/group_types/{made}"
+    admin.call("POST", f"{path}/group_specs", {"group_specs": {"b": "2"}}, NEWEST)
+    admin.call("PUT", path, {"group_type": {"description": "x"}}, NEWEST)
+    for listed in newest_in_pods(place, admin, "/group_types"):
+        (one,) = [each for each in listed["group_types"] if each["name"] == NAME]
+        assert (one["description"], one["group_specs"]) == ("x", {"a": "1", "b": "2"})
+    admin.call("DELETE", path, headers=NEWEST)
+    for listed in newest_in_pods(place, admin, "/group_types"):
+        assert NAME not in [one["name"] for one in listed["group_types"]]
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
+    """Return when something has become true; fail the test when it does not in time."""
+    end_s = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < end_s, "it did not become so in time"
+        time.sleep(0.5)

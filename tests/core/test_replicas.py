@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_field
 
 import pytest
 from msgspec.structs import replace
@@ -13,33 +14,48 @@ from tricircle.core.replica_plans import (
     DESCRIBED,
     SPECS_SHOWN,
     Admit,
+    Associate,
     Change,
     Create,
+    Decrypt,
+    Disassociate,
+    Encrypt,
     Expel,
+    Reencrypt,
     Remove,
     SetSpecs,
     Step,
     UnsetSpec,
     flavor_body,
     keypair_versions,
+    plan_default_type,
     plan_flavor,
+    plan_group_type,
     plan_keypair,
+    plan_qos_specs,
     plan_removal,
     plan_volume_type,
 )
 from tricircle.core.replicas import (
+    DefaultType,
+    Encryption,
     Flavor,
+    GroupType,
     KeyPair,
+    QosSpecs,
     Thing,
     VolumeType,
     Wanted,
     decide_wish,
+    list_needs,
     read_flavor,
+    read_thing,
     read_volume_type,
+    without_need,
     write_document,
 )
 from tricircle.core.versions import pick_version
-from tricircle.core.wishes import Replica, Wish, WishId
+from tricircle.core.wishes import Replica, Wish, WishId, WishKey
 
 FLAVOR = Flavor(name="m1", ram=512, vcpus=1, disk=1, extra_specs={"a": "1"})
 HIDDEN = replace(FLAVOR, is_public=False, projects=("p1", "p2"))
@@ -212,3 +228,128 @@ def test_the_first_version_that_a_pod_serves_is_picked(maximum: Version, picked:
     served = VersionRange(Version(2, 1), maximum)
     assert pick_version(served, (SPECS_SHOWN, DESCRIBED)) == picked
     assert pick_version(None, (SPECS_SHOWN,)) == Version(2, 1)
+
+
+# Encryption, QoS specs, group types, default types.
+
+LUKS = Encryption(provider="luks", control_location="front-end", key_size=256)
+QOS = QosSpecs(name="slow", consumer="both", specs={"a": "1"})
+GROUPED = GroupType(name="together", group_specs={"a": "1"})
+
+
+@pytest.mark.parametrize(
+    ("resource", "thing"),
+    [
+        (Replica.VOLUME_TYPE, replace(TYPE, encryption=LUKS, qos_specs="q")),
+        (Replica.VOLUME_TYPE, replace(TYPE, encryption=None, qos_specs=None)),
+        (Replica.QOS_SPECS, replace(QOS, formerly=QosSpecs(name="slow"))),
+        (Replica.GROUP_TYPE, replace(GROUPED, description="x")),
+        (Replica.DEFAULT_TYPE, DefaultType(volume_type="t")),
+    ],
+)
+def test_a_document_gives_the_same_thing_again(resource: Replica, thing: Thing) -> None:
+    assert read_thing(resource, write_document(thing)) == thing
+
+
+def test_a_wish_of_an_earlier_release_leaves_encryption_and_qos_specs_alone() -> None:
+    old = read_volume_type({"name": "fast", "extra_specs": {"a": "1"}})
+    shown = replace(TYPE, encryption=LUKS, qos_specs="q")
+    assert plan_volume_type("it", old, shown, made=True) == []
+    assert plan_volume_type("it", old, shown, made=False) == []
+
+
+@pytest.mark.parametrize(
+    ("wished", "shown", "steps"),
+    [
+        (None, None, []),
+        (LUKS, None, [Encrypt(LUKS)]),
+        (LUKS, replace(LUKS, key_size=512), [Reencrypt(LUKS)]),
+        (LUKS, replace(LUKS, encryption_id="own"), []),
+        (None, LUKS, [Decrypt()]),
+    ],
+)
+def test_encryption_is_made_like_the_wish(
+    wished: Encryption | None, shown: Encryption | None, steps: list[Step]
+) -> None:
+    wanted, found = replace(TYPE, encryption=wished), replace(TYPE, encryption=shown)
+    assert plan_volume_type("it", wanted, found, made=True) == steps
+
+
+@pytest.mark.parametrize(
+    ("wished", "shown", "steps"),
+    [
+        (None, None, []),
+        ("q", None, [Associate("q")]),
+        ("q", "r", [Disassociate("r"), Associate("q")]),
+        (None, "r", [Disassociate("r")]),
+    ],
+)
+def test_a_type_gets_the_wished_qos_specs(
+    wished: str | None, shown: str | None, steps: list[Step]
+) -> None:
+    wanted, found = replace(TYPE, qos_specs=wished), replace(TYPE, qos_specs=shown)
+    assert plan_volume_type("it", wanted, found, made=True) == steps
+
+
+def test_another_encryption_makes_an_operators_type_another_one() -> None:
+    shown = replace(TYPE, encryption=LUKS)
+    with pytest.raises(Conflict, match="encryption"):
+        plan_volume_type("it", replace(TYPE, encryption=None), shown, made=False)
+
+
+def test_qos_specs_are_made_like_the_wish() -> None:
+    shown = replace(QOS, consumer="back-end", specs={"b": "2"})
+    assert plan_qos_specs("it", QOS, None, made=False) == [Create()]
+    assert plan_qos_specs("it", QOS, shown, made=True) == [
+        Change({"consumer": "both"}),
+        SetSpecs({"a": "1"}),
+        UnsetSpec("b"),
+    ]
+    with pytest.raises(Conflict, match="consumer"):
+        plan_qos_specs("it", QOS, shown, made=False)
+    assert plan_qos_specs("it", replace(QOS, formerly=shown), shown, made=False) != []
+
+
+def test_a_group_type_is_made_like_the_wish() -> None:
+    shown = GroupType(name="before", is_public=False, description="x", group_specs={"a": "2"})
+    assert plan_group_type("it", GROUPED, None, made=False) == [Create()]
+    assert plan_group_type("it", GROUPED, shown, made=True) == [
+        Change({"name": "together", "description": "", "is_public": True}),
+        SetSpecs({"a": "1"}),
+    ]
+    with pytest.raises(Conflict, match="name 'before'"):
+        plan_group_type("it", GROUPED, shown, made=False)
+
+
+def test_a_default_type_is_whatever_the_top_says() -> None:
+    wished = DefaultType(volume_type="t")
+    assert plan_default_type(wished, wished) == []
+    assert plan_default_type(wished, DefaultType(volume_type="u")) == [Create()]
+    assert plan_default_type(wished, None) == [Create()]
+    assert plan_removal(wished, DefaultType(volume_type="u"), made=False) == []
+
+
+def kept_wish(resource: Replica, thing: Thing, *, wanted: bool = True) -> Wish:
+    return Wish(WishId("w"), resource, "", "n", write_document(thing), wanted, 1)
+
+
+def test_wishes_say_what_they_need() -> None:
+    kind = kept_wish(Replica.VOLUME_TYPE, replace(TYPE, qos_specs="q"))
+    specs = WishKey(Replica.QOS_SPECS, "", "q")
+    assert list_needs(kind) == (specs,)
+    assert list_needs(without_need(kind, specs)) == ()
+    assert list_needs(kept_wish(Replica.VOLUME_TYPE, TYPE)) == ()
+    assert list_needs(kept_wish(Replica.QOS_SPECS, QOS)) == ()
+    default = kept_wish(Replica.DEFAULT_TYPE, DefaultType(volume_type="t"))
+    assert list_needs(default) == (WishKey(Replica.VOLUME_TYPE, "", "t"),)
+    assert list_needs(replace_field(default, wanted=False)) == ()
+
+
+def test_what_was_there_before_is_known_of_qos_specs_and_group_types() -> None:
+    for before, after in (
+        (QOS, replace(QOS, specs={})),
+        (GROUPED, replace(GROUPED, name="other")),
+    ):
+        decided = decide_wish(None, after, before)
+        assert decided is not None
+        assert decided.document["formerly"] == write_document(before) | {"formerly": None}
