@@ -55,9 +55,11 @@ def _require_minor(request: Request, minor: int) -> None:
 def _get(cinder: "Cinder", request: Request) -> VolumeAttachment:
     _require_minor(request, 27)
     attachment_id = request.parameters["id"]
-    # Whoever knows the id sees it: Cinder looks at the project only where something changes.
     found = cinder.attachments.get(attachment_id)
-    if found is None:
+    visible = found is not None and (
+        cinder.shows_attachments or cinder.find_visible(request.caller, found.volume_id) is not None
+    )
+    if found is None or not visible:
         refuse(
             404,
             _ABSENT.format(id=attachment_id),

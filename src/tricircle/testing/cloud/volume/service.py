@@ -78,6 +78,8 @@ class Volume(Service):
         self.quotas = dict(quotas.CONFIGURED)
         self.quota_book = quotas.QuotaBook()
         self.service_id = self.ids()
+        # Cinder 26 shows an attachment to whoever knows its id.
+        self.shows_attachments = False
         # What the drivers report of each pool, instead of what the simulation knows.
         self.pools: dict[str, Document] = {self.host: {}}
         self.images: Images | None = None
