@@ -165,10 +165,7 @@ def plan_volume_type(
     if shown is None:
         return [Create()]
     _require_like(subject, wished, shown, made)
-    values = _plan_values(wished, shown)
-    if shown.name != wished.name:
-        values = {"name": wished.name, **values}
-    steps: list[Step] = [Change(values)] if values else []
+    steps = _plan_values(wished, shown)
     steps += _plan_specs(wished.extra_specs, shown.extra_specs)
     if not wished.is_public:
         known = () if shown.is_public else shown.projects
@@ -181,11 +178,7 @@ def plan_group_type(subject: str, wished: GroupType, shown: GroupType | None, ma
     if shown is None:
         return [Create()]
     _require_like(subject, wished, shown, made)
-    values = _plan_values(wished, shown)
-    if shown.name != wished.name:
-        values = {"name": wished.name, **values}
-    steps: list[Step] = [Change(values)] if values else []
-    return [*steps, *_plan_specs(wished.group_specs, shown.group_specs)]
+    return [*_plan_values(wished, shown), *_plan_specs(wished.group_specs, shown.group_specs)]
 
 
 def plan_qos_specs(subject: str, wished: QosSpecs, shown: QosSpecs | None, made: bool) -> Steps:
@@ -196,6 +189,18 @@ def plan_qos_specs(subject: str, wished: QosSpecs, shown: QosSpecs | None, made:
     is_same = shown.consumer == wished.consumer
     steps: list[Step] = [] if is_same else [Change({"consumer": wished.consumer})]
     return [*steps, *_plan_specs(wished.specs, shown.specs)]
+
+
+def plan_named(subject: str, wished: Thing, shown: Thing | None, made: bool) -> Steps:
+    """Return what makes a thing with an id of the pod's own like the wished one."""
+    match wished, shown:
+        case VolumeType(), VolumeType() | None:
+            return plan_volume_type(subject, wished, shown, made)
+        case QosSpecs(), QosSpecs() | None:
+            return plan_qos_specs(subject, wished, shown, made)
+        case GroupType(), GroupType() | None:
+            return plan_group_type(subject, wished, shown, made)
+    raise TypeError(f"{subject} is of another form")
 
 
 def plan_default_type(wished: DefaultType, shown: DefaultType | None) -> Steps:
@@ -240,17 +245,16 @@ def _require_like(subject: str, wished: Named, shown: Named, made: bool) -> None
         raise _foreign(subject, shown.essence, wished.essence)
 
 
-def _plan_values(
-    wished: VolumeType | GroupType, shown: VolumeType | GroupType
-) -> dict[str, object]:
-    """Return the fields to set besides the name."""
+def _plan_values(wished: VolumeType | GroupType, shown: VolumeType | GroupType) -> list[Step]:
     values: dict[str, object] = {}
+    if shown.name != wished.name:
+        values["name"] = wished.name
     # Cinder cannot set a description to null
     if (shown.description or "") != (wished.description or ""):
         values["description"] = wished.description or ""
     if shown.is_public != wished.is_public:
         values["is_public"] = wished.is_public
-    return values
+    return [Change(values)] if values else []
 
 
 def _plan_encryption(wished: VolumeType, shown: VolumeType) -> Steps:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-
 from tricircle.core.model import BottomId, Version
 from tricircle.core.replica_plans import (
     Change,
@@ -11,50 +9,30 @@ from tricircle.core.replica_plans import (
     Remove,
     SetSpecs,
     Step,
-    Steps,
     UnsetSpec,
-    plan_qos_specs,
-    plan_removal,
     qos_specs_body,
 )
-from tricircle.core.replicas import QosSpecs, read_qos_specs
-from tricircle.core.wishes import Document, Replica, Wish, WishKey, WishPod
-from tricircle.usecases.replicas.named_list import NamedList
+from tricircle.core.replicas import read_qos_specs
+from tricircle.core.wishes import Document, Replica, Wish, WishKey
+from tricircle.usecases.replicas.named_replicas import NamedReplicas
 from tricircle.usecases.replicas.pod_service import PodService
-from tricircle.usecases.replicas.replica_kind import Shown, WishAtPod, thing_of
+from tricircle.usecases.replicas.replica_kind import Shown
 
 _VERSION = Version(3, 0)
 
 
-class QosSpecsOfPod:
-    """``ReplicaKind`` for QoS specs: each pod gives ids of its own, names are unique.
-
-    Which volume types they are of is said by the types.
-    """
+class QosSpecsOfPod(NamedReplicas):
+    """``ReplicaKind`` for QoS specs; which volume types they are of is said by the types."""
 
     def __init__(self, service: PodService) -> None:
-        self._service = service
-        self._list = NamedList(service, Replica.QOS_SPECS)
+        super().__init__(service, Replica.QOS_SPECS)
 
     async def show(self, key: WishKey) -> Shown | None:
         """Return the QoS specs whose id in this pod is the name of the key, with their types."""
-        return await self._list.show(key.name, self._with_types)
-
-    async def search(self, label: str) -> Shown | None:
-        """Return the QoS specs with a name."""
-        return await self._list.search(label, self._read)
-
-    async def find(self, wish: Wish, known: WishPod | None) -> Shown | None:
-        """Return the QoS specs of a wish: by their id in the pod, else by their name."""
-        return await self._list.find(wish, known, self._read)
-
-    def plan(self, wish: Wish, shown: Shown | None, made: bool) -> Steps:
-        """Return what makes the QoS specs like the wish."""
-        wished, found = read_qos_specs(wish.document), thing_of(shown, QosSpecs)
-        if not wish.wanted:
-            return plan_removal(wished, found, made)
-        subject = f"{wish.key} ('{wished.name}') of pod {self._service.pod.name}"
-        return plan_qos_specs(subject, wished, found, made)
+        shown = await super().show(key)
+        if shown is None:
+            return None
+        return Shown(shown.bottom_id, shown.thing, await self._list_types(shown.bottom_id))
 
     async def carry_out(self, wish: Wish, shown: Shown | None, step: Step) -> str:
         """Do a step; return '' or what the pod says."""
@@ -80,26 +58,11 @@ class QosSpecsOfPod:
         """Tell whether a volume type has these QoS specs."""
         return bool(await self._list_types(bottom_id))
 
-    def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
-        """Yield what the pod has of these wishes, by reading its list once."""
-        return self._list.scan(wishes, self._read)
-
     async def _set(self, path: str, values: Document) -> str:
         return await self._service.attempt("PUT", path, _VERSION, {"qos_specs": values})
 
-    async def _read(self, item: Document) -> Shown:
-        try:
-            return Shown(BottomId(str(item.get("id"))), read_qos_specs(item))
-        except ValueError as error:
-            raise self._service.misread("QoS specs", error) from None
-
-    async def _with_types(self, item: Document) -> Shown:
-        shown = await self._read(item)
-        types = await self._list_types(shown.bottom_id)
-        return Shown(shown.bottom_id, shown.thing, tuple(types))
-
-    async def _list_types(self, bottom_id: BottomId) -> list[BottomId]:
+    async def _list_types(self, bottom_id: BottomId) -> tuple[BottomId, ...]:
         path = f"{self._list.path_of(bottom_id)}/associations"
         reply = await self._service.find(path, _VERSION)
         found = reply.items("qos_associations") if reply else []
-        return [BottomId(str(one.get("id"))) for one in found]
+        return tuple(BottomId(str(one.get("id"))) for one in found)

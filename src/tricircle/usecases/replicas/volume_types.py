@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from typing import assert_never
 from urllib.parse import quote
 
@@ -20,19 +19,16 @@ from tricircle.core.replica_plans import (
     Remove,
     SetSpecs,
     Step,
-    Steps,
     UnsetSpec,
     encryption_body,
     new_encryption_body,
-    plan_removal,
-    plan_volume_type,
     volume_type_body,
 )
-from tricircle.core.replicas import VolumeType, read_volume_type
-from tricircle.core.wishes import Document, Replica, Wish, WishKey, WishPod
-from tricircle.usecases.replicas.named_list import NamedList
+from tricircle.core.replicas import read_volume_type
+from tricircle.core.wishes import Document, Replica, Wish
+from tricircle.usecases.replicas.named_replicas import NamedReplicas
 from tricircle.usecases.replicas.pod_service import PodService, Reply
-from tricircle.usecases.replicas.replica_kind import Shown, WishAtPod, thing_of
+from tricircle.usecases.replicas.replica_kind import Shown
 from tricircle.usecases.replicas.spec_steps import SpecSteps, SpecWords
 from tricircle.usecases.twin_ids import TwinIds
 
@@ -44,33 +40,13 @@ _WORDS = SpecWords(
 )
 
 
-class VolumeTypes:
-    """``ReplicaKind`` for volume types: each pod gives ids of its own, names are unique."""
+class VolumeTypes(NamedReplicas):
+    """``ReplicaKind`` for volume types."""
 
     def __init__(self, service: PodService, twins: TwinIds) -> None:
-        self._service, self._twins = service, twins
-        self._list = NamedList(service, Replica.VOLUME_TYPE)
+        super().__init__(service, Replica.VOLUME_TYPE)
+        self._twins = twins
         self._specs = SpecSteps(service, _VERSION, _WORDS)
-
-    async def show(self, key: WishKey) -> Shown | None:
-        """Return the type whose id in this pod is the name of the key."""
-        return await self._list.show(key.name, self._complete)
-
-    async def search(self, label: str) -> Shown | None:
-        """Return the type with a name."""
-        return await self._list.search(label, self._complete)
-
-    async def find(self, wish: Wish, known: WishPod | None) -> Shown | None:
-        """Return the type of a wish: by its id in the pod, else by its name now or before."""
-        return await self._list.find(wish, known, self._complete)
-
-    def plan(self, wish: Wish, shown: Shown | None, made: bool) -> Steps:
-        """Return what makes the type like the wish."""
-        wished, found = read_volume_type(wish.document), thing_of(shown, VolumeType)
-        if not wish.wanted:
-            return plan_removal(wished, found, made)
-        subject = f"{wish.key} ('{wished.name}') of pod {self._service.pod.name}"
-        return plan_volume_type(subject, wished, found, made)
 
     async def carry_out(self, wish: Wish, shown: Shown | None, step: Step) -> str:
         """Do a step; return '' or what the pod says."""
@@ -120,10 +96,6 @@ class VolumeTypes:
                 return False
             query["marker"] = str(page[-1].get("id"))
 
-    def scan(self, wishes: Sequence[WishAtPod]) -> AsyncIterator[tuple[Wish, Shown]]:
-        """Yield what the pod has of these wishes, by reading its list once."""
-        return self._list.scan(wishes, self._complete)
-
     async def _change_unused(
         self, wish: Wish, method: str, path: str, body: Document | None = None
     ) -> str:
@@ -150,10 +122,7 @@ class VolumeTypes:
         if item.get("is_public") is False:
             access = await self._service.find(f"{path}/os-volume-type-access", _VERSION)
             item = {**item, "projects": _projects(access) if access else []}
-        try:
-            return Shown(bottom_id, read_volume_type(item))
-        except ValueError as error:
-            raise self._service.misread("volume type", error) from None
+        return self._read(item)
 
     async def _qos_specs(self, item: Document) -> str | None:
         """Return the id at the top of the QoS specs of a type, the pod's own if it has none."""
