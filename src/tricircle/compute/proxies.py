@@ -57,7 +57,7 @@ _STORAGE = [
     Row("POST", "/os-volumes", Create(
         Kind.VOLUME, "volume.id", (Ref("volume.snapshot_id", Kind.SNAPSHOT, absent=None),),
         "volume.availability_zone", zones=_ZONE, absent_zone=_ABSENT_ZONE,
-        hook="create_volume",
+        hook="create_volume", rule="os_compute_api:os-volumes:create",
     ), _LAST, Naming((Kind.VOLUME_TYPE,), body=("volume.volume_type",))),
     *rows_of(
         ById(Kind.VOLUME, whole=True, zones=_ZONE, hook="counted_storage"),

@@ -111,7 +111,7 @@ _SERVERS = [
     )),
     Row("POST", "/servers", Create(
         Kind.SERVER, "server.id", _BOOT_REFS + _SAME_HOST_REFS, "server.availability_zone",
-        zones=_SERVER_ZONES, hook="boot",
+        zones=_SERVER_ZONES, hook="boot", rule="os_compute_api:servers:create",
         receipt=Receipt("reservation_id", "reservation_id", "servers[].id"),
     ), naming=_TYPES_OF_DISKS),
     Row("GET", "/servers/{id}", _WHOLE),

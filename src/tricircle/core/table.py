@@ -138,7 +138,8 @@ class Create:
     ``created`` is the place of the new resource's id in the answer. ``hook`` names
     steps of the service's own (networks of a server). ``absent_zone`` are the words for a zone
     that nobody knows, where they are not those of the whole service; ``{zone}`` and
-    ``{request_id}`` stand for both. ``receipt`` is what may come in place of the id.
+    ``{request_id}`` stand for both; who may not create by the service's policy ``rule`` is told
+    so first. ``receipt`` is what may come in place of the id.
     """
 
     kind: Kind
@@ -148,6 +149,7 @@ class Create:
     zones: tuple[str, ...] = ()
     hook: str | None = None
     absent_zone: str | None = None
+    rule: str | None = None
     hosts: tuple[HostRef, ...] = ()
     receipt: Receipt | None = None
 

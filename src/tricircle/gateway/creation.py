@@ -22,6 +22,7 @@ from tricircle.core.errors import (
 )
 from tricircle.core.model import BottomId, Caller, Pod, PodId, ProjectId, ZoneName
 from tricircle.core.placing import Candidate, Topology
+from tricircle.core.roles import require_member
 from tricircle.core.table import Create
 from tricircle.core.weighing import Asked, Facts, list_candidates
 from tricircle.gateway.answers import Answer
@@ -276,6 +277,8 @@ class Creator:
         name = (zone or "").partition(":")[0]
         if not name or self.topology().pod_zones(name):
             return
+        if strategy.rule:
+            require_member(inbound.caller, strategy.rule)
         words = strategy.absent_zone or self.profile.absent_zone
         raise BadInput(words.format(zone=name, request_id=inbound.request_id))
 

@@ -84,7 +84,7 @@ _VOLUMES = [
     Row("GET", "/volumes/summary", joints.SUMMARY),
     Row("POST", "/volumes", Create(
         Kind.VOLUME, "volume.id", _VOLUME_REFS, "volume.availability_zone", zones=(_VOLUME_ZONE,),
-        hook="create_volume",
+        hook="create_volume", rule="volume:create",
     )),
     *rows_of(_VOLUME, "GET /volumes/{id}", "PUT /volumes/{id}", "DELETE /volumes/{id}"),
     *rows_of(_VOLUME_ACTION, "POST /volumes/{id}/action"),

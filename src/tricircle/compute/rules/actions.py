@@ -7,6 +7,7 @@ from tricircle.compute.rules.owners import asked_server, may_be_done, release_of
 from tricircle.compute.rules.shown_groups import ShownGroups
 from tricircle.core.errors import PodError
 from tricircle.core.network.server_actions import is_deletion, read_action
+from tricircle.core.roles import require_member
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.hooks import Call
 from tricircle.usecases.leftovers import Leftovers
@@ -34,6 +35,7 @@ class ServerActions:
         action = read_action(call.inbound.body, call.inbound.version)
         if action is None or not call.is_callers:
             return call
+        require_member(call.inbound.caller, action.policy)
         if not await self._changes.carry_out(asked_server(call), action):
             return call
         return Answer(202, (JSON, *PROFILE.version_headers(call.inbound.version)))
