@@ -11,10 +11,18 @@ import shutil
 import tempfile
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.simulated_worker import open_worker
 from tricircle.adapters.config import Settings, load_settings
@@ -33,6 +41,12 @@ from tricircle.core.model import (
 from tricircle.testing.cloud import SimulatedCloud, serve
 from tricircle.wiring.compute import open_compute
 from tricircle.wiring.volume import open_volume
+
+Message = MutableMapping[str, Any]
+Application = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]],
+    Awaitable[None],
+]
 
 COMPUTE_RANGE = VersionRange(Version(2, 1), Version(2, 100))
 _NO_QUOTA = {
@@ -90,14 +104,16 @@ async def open_top_without_worker(
     options: str = "",
     zones: Mapping[str, str] | None = None,
     database_url: str = "",
+    around: Callable[[Application], Application] = lambda application: application,
 ) -> AsyncIterator[Top]:
     """Yield the same with nobody who carries out jobs.
 
     ``database_url`` is an empty one with the schema in place; else a SQLite file is made.
+    ``around`` is put between the top and the cloud.
     """
     cloud.token("tricircle", "service", ("admin", "service"))
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serve(cloud.app))
+        url = await stack.enter_async_context(serve(around(cloud.app)))
         user = cloud.identity.accounts.find_user("tricircle")
         database_url = database_url or f"sqlite:///{await _copy_empty_database(folder)}"
         password = user.password if user else ""
