@@ -194,7 +194,8 @@ def _freeze(frozen: bool) -> Callable[["Cinder", Request], Answer]:
                 f"{not frozen} to failover.",
             )
         for one in changed:
-            one.frozen = frozen
+            one.frozen = one.disabled = frozen
+            one.disabled_reason = "frozen" if frozen else ""
         return empty(200)
 
     return freeze
