@@ -65,13 +65,18 @@ class Site:
         return network
 
     def server(self, zone: str, network: Any, **more: Any) -> Any:
-        """Return a new server that is ACTIVE."""
+        """Return a new server that is ACTIVE, on a network unless that is None."""
         compute = self.cloud.compute
+        networks = "none" if network is None else [{"uuid": network.id}]
         created = compute.create_server(
             name=f"{self.mark}-{zone}",
-            flavor_id=compute.find_flavor("m1.tiny", ignore_missing=False).id,
             availability_zone=zone,
-            **{"networks": [{"uuid": network.id}], "image_id": self.image().id, **more},
+            **{
+                "flavor_id": compute.find_flavor("m1.tiny", ignore_missing=False).id,
+                "networks": networks,
+                "image_id": self.image().id,
+                **more,
+            },
         )
         self.undo.callback(self._remove_server, created.id)
         return compute.wait_for_server(created, wait=WAIT_S)
@@ -80,10 +85,10 @@ class Site:
         """Return the image that servers boot from."""
         return self.cloud.image.find_image("tiny-image", ignore_missing=False)
 
-    def volume(self, zone: str) -> Any:
+    def volume(self, zone: str, **more: Any) -> Any:
         """Return a new volume that is available."""
         created = self.cloud.block_storage.create_volume(
-            name=f"{self.mark}-{zone}", size=1, availability_zone=zone
+            name=f"{self.mark}-{zone}", size=1, availability_zone=zone, **more
         )
         self.undo.callback(self._remove_volume, created.id)
         return self.cloud.block_storage.wait_for_status(created, "available", wait=WAIT_S)
