@@ -122,7 +122,7 @@ class Receipt:
     """What an answer has in place of ids when the client asks for it so.
 
     ``place`` is where it is in the answer. The list of the collection shows with
-    ``filter`` set to it what was made; ids are at ``rows`` there.
+    ``filter``, a regular expression, set to it what was made; ids are at ``rows`` there.
     """
 
     place: str

@@ -30,7 +30,7 @@ from tricircle.gateway.forward import Forwarder, Outbound
 from tricircle.gateway.hooks import Batch, CreateHook, Creation, Demand
 from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.profile import Profile
-from tricircle.gateway.receipts import find_made
+from tricircle.gateway.receipts import find_made, join_receipts
 from tricircle.gateway.request import Inbound
 from tricircle.gateway.scales import Scales
 from tricircle.interfaces.store import BindingStore
@@ -121,9 +121,11 @@ class Creator:
                 raise
             if one.answer.status >= 300:
                 await self._end_early(inbound, strategy, batch, position, made)
-                return made[0].answer if len(made) >= batch.needed else one.answer
+                if len(made) < batch.needed:
+                    return one.answer
+                break
             made.append(one)
-        return made[0].answer
+        return join_receipts(strategy, [one.answer for one in made])
 
     async def _end_early(
         self,

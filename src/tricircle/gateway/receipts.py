@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from tricircle.core.bodies import read_texts, read_value
+from tricircle.core.bodies import read_texts, read_value, set_value
 from tricircle.core.errors import PodError
 from tricircle.core.model import Pod
 from tricircle.core.table import Create
@@ -41,3 +41,21 @@ async def find_made(
         log.warning("made and not found yet", extra={"pod": pod.name, "reason": str(error)})
         return ()
     return read_texts(listed.body, receipt.rows) if listed.status == 200 else ()
+
+
+def join_receipts(strategy: Create, answers: Sequence[Answer]) -> Answer:
+    """Return the first of several answers, with one receipt for what all of them made.
+
+    The filter that takes it is a regular expression in Nova (``_regex_instance_filter`` in
+    nova/db/main/api.py), so one that fits each of them stands for all. It has no
+    alternatives, as Nova escapes the bar for MySQL (``safe_regex_mysql``).
+    """
+    first, receipt = answers[0], strategy.receipt
+    if receipt is None or len(answers) == 1:
+        return first
+    numbers = [read_value(answer.body, receipt.place) for answer in answers]
+    texts = [number for number in numbers if isinstance(number, str)]
+    if not texts:
+        return first
+    pattern = "".join(f"({text})?" for text in texts)
+    return replace(first, body=set_value(first.body, receipt.place, f"^{pattern}$"))
