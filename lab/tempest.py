@@ -24,6 +24,7 @@ VENV = "tempest"
 TOP = "top"
 RESULTS_SCRIPT = LAB_FOLDER / "openstack" / "tempest_results.py"
 SECOND_IMAGE = "tiny-image-2"
+MULTIATTACH = "multiattach"
 AREAS = {"compute": r"^tempest\.api\.compute", "volume": r"^tempest\.api\.volume"}
 SHARED_MICROVERSIONS = {"compute": "2.100", "volume": "3.71"}
 """The highest ones that both releases of the lab know."""
@@ -151,7 +152,7 @@ def configuration(settings: Settings, place: Place, api: Api) -> Mapping[str, Ma
         },
         "validation": {"run_validation": False, "connect_method": "fixed"},
         **compute_sections(settings, place, api),
-        **volume_sections(place),
+        **volume_sections(settings, place, api),
     }  # fmt: skip
 
 
@@ -195,8 +196,11 @@ def compute_sections(
     }  # fmt: skip
 
 
-def volume_sections(place: Place) -> Mapping[str, Mapping[str, object]]:
+def volume_sections(
+    settings: Settings, place: Place, api: Api
+) -> Mapping[str, Mapping[str, object]]:
     """What Cinder can do here."""
+    ensure_multiattach_type(settings, api)
     return {
         "volume": {
             "catalog_type": "volumev3",
@@ -205,9 +209,19 @@ def volume_sections(place: Place) -> Mapping[str, Mapping[str, object]]:
             "build_timeout": 120,
             "build_interval": 1,
             "region": place.region,
+            "volume_type_multiattach": MULTIATTACH,
         },
         "volume-feature-enabled": {
             "backup": True, "snapshot": True, "clone": True, "extend_attached_volume": True,
             "manage_volume": True, "manage_snapshot": True, "extend_volume_with_snapshot": True,
         },
     }  # fmt: skip
+
+
+def ensure_multiattach_type(settings: Settings, api: Api) -> None:
+    """Create, through the top, the type of volumes that several servers may have; in all pods."""
+    url = f"{settings.top_volume.url}/v3/types"
+    if any(one["name"] == MULTIATTACH for one in api.get(url)["volume_types"]):
+        return
+    specs = {"multiattach": "<is> True"}
+    api.post(url, {"volume_type": {"name": MULTIATTACH, "extra_specs": specs}})
