@@ -119,6 +119,9 @@ class ListedPods:
     def _list(self, pod: ListedPod, request: PodRequest) -> ListedAnswer:
         terms = self.listing.sort_plan(request.query, None).terms
         rows = pod.rows if pod.shuffled else self.sort_rows(pod.rows, request.query)
+        by = self.listing.marker_filter
+        for wanted in list_values(request.query, by.name) if by else []:
+            rows = [row for row in rows if row[self.listing.id_field] == wanted]
         for marker_id in list_values(request.query, "marker"):
             marker = self._find_marker(pod, marker_id)
             if marker is None:
@@ -135,7 +138,7 @@ class ListedPods:
         return ListedAnswer(200, json.dumps(page).encode())
 
     def _find_marker(self, pod: ListedPod, marker_id: str) -> Row | None:
-        found = next((row for row in pod.rows if row["id"] == marker_id), None)
+        found = next((row for row in pod.rows if row[self.listing.id_field] == marker_id), None)
         return found or (None if pod.forgets else pod.deleted.get(marker_id))
 
     def _no_marker(self, marker_id: str) -> ListedAnswer:
