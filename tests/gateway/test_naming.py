@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from tests.usecases.networks_world import FixedCredential
 from tests.usecases.replicas_world import World
 from tricircle.compute.routes import TABLE
+from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import Caller, Kind, ProjectId, UserId, Version
 from tricircle.core.table import Naming
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.naming import Names
 from tricircle.gateway.outbound import Outbound
 from tricircle.gateway.request import Inbound, Target
+from tricircle.usecases.twin_ids import TwinIds
 
 NAMING = Naming(
     (Kind.VOLUME_TYPE,),
@@ -103,6 +108,61 @@ async def test_no_pod_harms_an_answer(world: NamesWorld, names: Names) -> None:
         world.sim.pod(pod).faults.down()
     answer = Answer(200, [JSON], f'{{"volume":{{"volume_type_id":"{west}"}}}}'.encode())
     assert (await names.for_client(NAMING, answer, "req-1")).body == answer.body
+
+
+class Reachable:
+    """A store whose database may be away."""
+
+    is_away = False
+
+    def __init__(self, store: object) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        async def call(*args: object, **kwargs: object) -> object:
+            if self.is_away:
+                raise ServiceUnavailable("the database is away")
+            found: object = await getattr(self._store, name)(*args, **kwargs)
+            return found
+
+        return call
+
+
+@pytest.fixture
+def upkeep(world: NamesWorld) -> Any:
+    return Reachable(world.stores.upkeep)
+
+
+@pytest.fixture
+def twins(world: NamesWorld, upkeep: Any) -> TwinIds:
+    stores, credential = world.stores, FixedCredential(world.service)
+    return TwinIds(stores.routings, upkeep, stores.pods, world.cloud, credential, world.clock)
+
+
+async def test_answers_are_given_while_the_database_is_away(
+    world: NamesWorld, twins: TwinIds, upkeep: Any
+) -> None:
+    upkeep.is_away = True
+    names, (top, west) = Names(twins), world.ids
+    body = f'{{"volume":{{"volume_type_id":"{west}"}}}}'.encode()
+    for status in (200, 404):
+        answer = Answer(status, [JSON], body)
+        assert (await names.for_client(NAMING, answer, "req-1")).body == body
+    with pytest.raises(ServiceUnavailable):
+        await names.for_pod(world.pods["west"], world.outbound(f"/types/{top}"))
+
+
+async def test_what_is_known_is_used_while_the_database_is_away(
+    world: NamesWorld, twins: TwinIds, upkeep: Any
+) -> None:
+    names, (top, west) = Names(twins), world.ids
+    await twins.find_all(Kind.VOLUME_TYPE, west, "req-1")
+    # what is new was written down, and is read again
+    await twins.find_all(Kind.VOLUME_TYPE, west, "req-1")
+    upkeep.is_away = True
+    await world.clock.advance(600)
+    sent = await names.for_pod(world.pods["west"], world.outbound(f"/types/{top}"))
+    assert sent.path == f"/types/{west}"
 
 
 async def test_a_new_disk_of_a_server_has_the_pods_type(world: NamesWorld, names: Names) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from tricircle.core.bodies import read_texts
 from tricircle.core.bodies import replace as replace_value
 from tricircle.core.counterparts import ID, Counterparts
+from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import Pod
 from tricircle.core.query import list_values, replace_values
 from tricircle.core.table import Naming
@@ -70,7 +71,7 @@ class Names:
             (body,) = await self.items_for_client(naming, [answer.body], request_id)
             return replace(answer, body=body)
         text = answer.body.decode(errors="replace")
-        known = await self._twins.resolve(naming.kinds, lambda _: True, request_id)
+        known = await self._recall(naming, lambda _: True, request_id)
         told = known.to_top(text)
         return answer if told == text else replace(answer, body=told.encode())
 
@@ -88,13 +89,22 @@ class Names:
         }
         if not ids:
             return items
-        known = await self._twins.resolve(naming.kinds, _knows(ids), request_id)
+        known = await self._recall(naming, _knows(ids), request_id)
         edited = []
         for item in items:
             for place in naming.answer:
                 item = replace_value(item, place, _on_texts(known.to_top))
             edited.append(item)
         return edited
+
+    async def _recall(
+        self, naming: Naming, is_enough: Callable[[Counterparts], bool], request_id: str
+    ) -> Counterparts:
+        """Return what is known for an answer: a pod has acted, so it is given in any case."""
+        try:
+            return await self._twins.resolve(naming.kinds, is_enough, request_id)
+        except ServiceUnavailable:
+            return Counterparts()
 
 
 def _knows(ids: Iterable[str]) -> Callable[[Counterparts], bool]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tricircle.core.counterparts import Counterparts, NamedIds, match_by_name, read_counterparts
+from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import BottomId, Kind, Pod, PodId, ProjectId, Routing, Service, TopId
 from tricircle.core.wishes import ROUTED
 from tricircle.interfaces.clock import Clock
@@ -65,7 +66,8 @@ class TwinIds:
         """Return what is known of kinds, looking further until it is enough.
 
         Database first, then the pods, which are not asked again and again. Never raises
-        because of a pod.
+        because of a pod; ServiceUnavailable when the database is away and what is known
+        of old is not enough.
         """
         known = await self._known(kinds, KEPT_S)
         if is_enough(known):
@@ -124,7 +126,12 @@ class TwinIds:
         kept = self._kept.get(kind)
         if kept is not None and now - kept.read_at_s < kept_s:
             return kept.counterparts
-        read = read_counterparts(await self._list(kind))
+        try:
+            read = read_counterparts(await self._list(kind))
+        except ServiceUnavailable:
+            if kept is None:
+                raise
+            return kept.counterparts
         self._kept[kind] = _Kept(read, now)
         return read
 
