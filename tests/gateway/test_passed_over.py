@@ -135,7 +135,9 @@ async def test_a_volume_beside_another_one_goes_nowhere_else(
 ) -> None:
     body: dict[str, object] = {"volume": {"size": 1, "availability_zone": "az1"}}
     _, made = await make(shared, http, "/volumes", body)
-    shared.cloud.pod("pod1").volume.volumes.get(made["volume"]["id"]).status = "available"
+    source = shared.cloud.pod("pod1").volume.volumes.get(made["volume"]["id"])
+    assert source is not None
+    source.status = "available"
     shared.cloud.pod("pod1").faults.inject(BY_CINDER["volumes"], "volume", "POST", "/volumes$")
     copy: dict[str, object] = {"volume": {"size": 1, "source_volid": made["volume"]["id"]}}
     assert (await make(shared, http, "/volumes", copy))[0] == 413
