@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, object_of
 from tricircle.testing.cloud.sources import micro
-from tricircle.testing.cloud.volume.guards import body_of, get_volume, read, require
+from tricircle.testing.cloud.volume.guards import (
+    body_of,
+    get_volume,
+    read,
+    require,
+    require_minor,
+)
 from tricircle.testing.cloud.volume.lists import (
     is_asked,
     keep_allowed,
@@ -19,7 +25,6 @@ from tricircle.testing.cloud.volume.records import Volume, VolumeAttachment
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
 
-_GONE = "The resource could not be found."
 _ABSENT = "Volume attachment could not be found with filter: attachment_id = {id}."
 _FILTERS = ("volume_id", "status", "instance_id", "attach_status")
 _SORT_KEYS = (
@@ -47,13 +52,8 @@ def _detail(attachment: VolumeAttachment) -> Document:
     }
 
 
-def _require_minor(request: Request, minor: int) -> None:
-    if request.microversion < minor:
-        refuse(404, _GONE)
-
-
 def _get(cinder: "Cinder", request: Request) -> VolumeAttachment:
-    _require_minor(request, 27)
+    require_minor(request, 27)
     attachment_id = request.parameters["id"]
     found = cinder.attachments.get(attachment_id)
     visible = found is not None and (
@@ -78,7 +78,7 @@ def _require_owner(
 
 def _page(cinder: "Cinder", request: Request) -> list[VolumeAttachment]:
     """Return a page; Cinder gives no link to the next one."""
-    _require_minor(request, 27)
+    require_minor(request, 27)
     order, caller = parse_order(request, _SORT_KEYS), request.caller
     filters = keep_allowed(request, _FILTERS)
     if "instance_id" in filters:
@@ -122,7 +122,7 @@ def _create_schema(minor: int) -> Schema:
 
 
 def _create(cinder: "Cinder", request: Request) -> Answer:
-    _require_minor(request, 27)
+    require_minor(request, 27)
     given = read(request, _create_schema(request.microversion))["attachment"]
     volume = get_volume(cinder, request.caller, given["volume_uuid"])
     require(request.caller, "write", "volume:attachment_create")

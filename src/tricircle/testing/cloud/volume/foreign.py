@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, object_of
 from tricircle.testing.cloud.volume import snapshots, volumes
-from tricircle.testing.cloud.volume.guards import get_volume, is_true, read, require
+from tricircle.testing.cloud.volume.guards import (
+    get_cluster_host,
+    get_volume,
+    is_true,
+    read,
+    require,
+    require_minor,
+)
 from tricircle.testing.cloud.volume.lists import parse_limit, parse_offset
 from tricircle.testing.cloud.volume.records import Snapshot
 from tricircle.testing.cloud.volume.services import VOLUME, CinderService, get_backend
@@ -15,10 +22,8 @@ from tricircle.testing.cloud.volume.services import VOLUME, CinderService, get_b
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
 
-_GONE = "The resource could not be found."
 _NAME: Document = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
 _METADATA: Document = {"type": ["object", "null"]}
-_ONE = "One and only one of cluster and host must be set."
 
 
 # Pools and capabilities.
@@ -91,18 +96,13 @@ def _show_capabilities(cinder: "Cinder", request: Request) -> Answer:
 
 def _find_backend(cinder: "Cinder", request: Request, given: Json, since: int) -> CinderService:
     """Return the backend that a query or a body names; clusters are known from `since` on."""
-    is_clustered = request.microversion >= since
-    cluster, host = given("cluster") if is_clustered else None, given("host")
-    if bool(cluster) == bool(host):
-        words = _ONE if is_clustered else "Host field is missing."
-        refuse(400, f"Invalid input received: {words}")
+    cluster, host = get_cluster_host(given, request.microversion >= since)
     return get_backend(cinder, host, cluster)
 
 
 def _list(kind: str, detailed: bool, since: int) -> Callable[["Cinder", Request], Answer]:
     def index(cinder: "Cinder", request: Request) -> Answer:
-        if request.microversion < since:
-            refuse(404, _GONE)
+        require_minor(request, since)
         rule = f"{kind}_extension:list_manageable"
         require(request.caller, "admin", rule)
         backend = _find_backend(cinder, request, request.find, 17)
@@ -175,8 +175,7 @@ def _volume_schema(minor: int) -> Schema:
 def _manage_volume(since: int) -> Callable[["Cinder", Request], Answer]:
     def manage(cinder: "Cinder", request: Request) -> Answer:
         given = read(request, _volume_schema(request.microversion))["volume"]
-        if request.microversion < since:
-            refuse(404, _GONE)
+        require_minor(request, since)
         require(request.caller, "admin", "volume_extension:volume_manage")
         backend = _find_to_manage(cinder, request, given)
         kind = volumes.find_type(cinder, request.caller, given.get("volume_type"))
@@ -199,11 +198,7 @@ def _manage_volume(since: int) -> Callable[["Cinder", Request], Answer]:
 
 
 def _find_to_manage(cinder: "Cinder", request: Request, given: Document) -> CinderService:
-    is_clustered = request.microversion >= 16
-    cluster, host = given.get("cluster") if is_clustered else None, given.get("host")
-    if bool(cluster) == bool(host):
-        words = _ONE if is_clustered else "Host field is missing."
-        refuse(400, f"Invalid input received: {words}")
+    cluster, host = get_cluster_host(given.get, request.microversion >= 16)
     wanted = (host or cluster or "").partition("#")[0]
     for one in cinder.services:
         if one.binary == VOLUME and wanted == (one.host if host else one.cluster):
@@ -226,8 +221,7 @@ def _manage_snapshot(since: int) -> Callable[["Cinder", Request], Answer]:
         }
         inner = dict(object_of(properties, ("ref", "volume_id")))
         given = read(request, object_of({"snapshot": inner}, ("snapshot",)))["snapshot"]
-        if request.microversion < since:
-            refuse(404, _GONE)
+        require_minor(request, since)
         volume = get_volume(cinder, request.caller, given["volume_id"])
         require(request.caller, "admin", "snapshot_extension:snapshot_manage")
         known = cinder.unmanaged_snapshots.pop(_source_name(given["ref"]), None)

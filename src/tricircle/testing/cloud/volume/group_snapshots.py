@@ -14,10 +14,9 @@ from tricircle.testing.cloud.volume.groups import (
     Group,
     check_generic,
     get_group,
-    require_minor,
     volumes_of,
 )
-from tricircle.testing.cloud.volume.guards import body_of, read, require
+from tricircle.testing.cloud.volume.guards import body_of, get_owned, read, require, require_minor
 from tricircle.testing.cloud.volume.lists import (
     is_asked,
     keep_allowed,
@@ -69,10 +68,7 @@ class GroupSnapshot:
 
 def get_snapshot(cinder: "Cinder", caller: Caller, snapshot_id: str) -> GroupSnapshot:
     """Return a snapshot of a group the caller sees; raises Refused as for an absent one."""
-    found = cinder.group_snapshots.get(snapshot_id)
-    if found is None or not (caller.is_admin or found.project_id == caller.project_id):
-        refuse(404, f"GroupSnapshot {snapshot_id} could not be found.")
-    return found
+    return get_owned(cinder.group_snapshots, caller, snapshot_id, "GroupSnapshot")
 
 
 def _summary(snapshot: GroupSnapshot) -> Document:

@@ -10,7 +10,14 @@ from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer
 from tricircle.testing.cloud.schemas import Schema, body_message, find_error, object_of
 from tricircle.testing.cloud.sources import micro
 from tricircle.testing.cloud.volume import quotas
-from tricircle.testing.cloud.volume.guards import body_of, is_true, read, require
+from tricircle.testing.cloud.volume.guards import (
+    body_of,
+    get_owned,
+    is_true,
+    read,
+    require,
+    require_minor,
+)
 from tricircle.testing.cloud.volume.lists import (
     NOT_FILTERS,
     is_asked,
@@ -25,7 +32,6 @@ from tricircle.testing.cloud.volume.volumes import find_type
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
 
-_GONE = "The resource could not be found."
 _SORT_KEYS = (
     "id", "created_at", "updated_at", "display_name", "description", "status", "host",
     "availability_zone",
@@ -68,12 +74,6 @@ class Group:
         return self.display_description
 
 
-def require_minor(request: Request, minor: int) -> None:
-    """Raise Refused for a microversion that does not have the API yet."""
-    if request.microversion < minor:
-        refuse(404, _GONE)
-
-
 def volumes_of(cinder: "Cinder", group: Group) -> list[Volume]:
     """Return the volumes of a group."""
     return [volume for volume in cinder.volumes.values() if volume.group_id == group.id]
@@ -81,10 +81,7 @@ def volumes_of(cinder: "Cinder", group: Group) -> list[Volume]:
 
 def get_group(cinder: "Cinder", caller: Caller, group_id: str) -> Group:
     """Return a group the caller sees; raises Refused as for an absent one."""
-    group = cinder.groups.get(group_id)
-    if group is None or not (caller.is_admin or group.project_id == caller.project_id):
-        refuse(404, f"Group {group_id} could not be found.")
-    return group
+    return get_owned(cinder.groups, caller, group_id, "Group")
 
 
 def check_generic(cinder: "Cinder", group_type: GroupType, what: str = "group") -> None:
@@ -102,14 +99,20 @@ def _summary(group: Group) -> Document:
     return {"id": group.id, "name": group.display_name}
 
 
-def _detail(cinder: "Cinder", group: Group, request: Request) -> Document:
-    view: Document = {
+def _common(group: Group) -> Document:
+    return {
         "id": group.id,
         "status": group.status,
         "availability_zone": group.availability_zone,
         "created_at": micro(group.created_at),
         "name": group.display_name,
         "description": group.display_description,
+    }
+
+
+def _detail(cinder: "Cinder", group: Group, request: Request) -> Document:
+    view: Document = {
+        **_common(group),
         "group_type": group.group_type_id,
         "volume_types": [kind.id for kind in group.volume_types],
     }
@@ -126,15 +129,7 @@ def _detail(cinder: "Cinder", group: Group, request: Request) -> Document:
 
 
 def _consistent_detail(group: Group) -> Document:
-    return {
-        "id": group.id,
-        "status": group.status,
-        "availability_zone": group.availability_zone,
-        "created_at": micro(group.created_at),
-        "name": group.display_name,
-        "description": group.display_description,
-        "volume_types": [kind.id for kind in group.volume_types],
-    }
+    return {**_common(group), "volume_types": [kind.id for kind in group.volume_types]}
 
 
 # Lists.

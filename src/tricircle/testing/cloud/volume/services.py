@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.http import Answer, Document, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import Schema, object_of
-from tricircle.testing.cloud.volume.guards import empty, is_true, read, require
+from tricircle.testing.cloud.volume.guards import (
+    empty,
+    get_cluster_host,
+    is_true,
+    read,
+    require,
+    require_minor,
+)
 
 if TYPE_CHECKING:
     from tricircle.testing.cloud.volume.service import Volume as Cinder
@@ -15,7 +22,6 @@ API, BACKUP, SCHEDULER, VOLUME = (
     "cinder-api", "cinder-backup", "cinder-scheduler", "cinder-volume"
 )  # fmt: skip
 _BINARIES = (VOLUME, SCHEDULER, BACKUP, API)
-_GONE = "The resource could not be found."
 _UPDATE = "volume_extension:services:update"
 _NULLABLE: Document = {"type": ["string", "null"], "minLength": 0, "maxLength": 255}
 _HOST: Document = {
@@ -68,12 +74,6 @@ def get_backend(cinder: "Cinder", host: str | None, cluster: str | None) -> Cind
         if one.binary == VOLUME and wanted == (one.host if host else one.cluster):
             return one
     refuse(404, f"Service {VOLUME} could not be found on host {wanted}.")
-
-
-def require_minor(request: Request, minor: int) -> None:
-    """Raise Refused for a microversion that does not have the API yet."""
-    if request.microversion < minor:
-        refuse(404, _GONE)
 
 
 def _is_on(host: str, name: str) -> bool:
@@ -163,13 +163,7 @@ def _find_replicating(
     cinder: "Cinder", request: Request, given: Document, is_clustered: bool
 ) -> list[CinderService]:
     """Return the services that a body names by host or, where that is known, by cluster."""
-    cluster, host = given.get("cluster") if is_clustered else None, given.get("host")
-    if bool(cluster) == bool(host):
-        words = "One and only one of cluster and host must be set."
-        refuse(
-            400,
-            f"Invalid input received: {words if is_clustered else 'Host field is missing.'}",
-        )
+    cluster, host = get_cluster_host(given.get, is_clustered)
     found = [
         one
         for one in cinder.services

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
 from tricircle.testing.cloud.schemas import body_message, find_error, object_of
 from tricircle.testing.cloud.volume import attachments, quotas
-from tricircle.testing.cloud.volume.guards import body_of, empty, get_volume, is_true, require
+from tricircle.testing.cloud.volume.guards import (
+    body_of,
+    empty,
+    get_cluster_host,
+    get_volume,
+    is_true,
+    require,
+)
 from tricircle.testing.cloud.volume.records import Volume
 
 if TYPE_CHECKING:
@@ -327,14 +334,7 @@ def _unmanage(cinder: "Cinder", request: Request, volume: Volume, given: Json) -
 
 
 def _migrate(cinder: "Cinder", request: Request, volume: Volume, given: Json) -> Answer:
-    is_clustered = request.microversion >= 16
-    cluster, host = given.get("cluster") if is_clustered else None, given.get("host")
-    if bool(cluster) == bool(host):
-        words = "One and only one of cluster and host must be set."
-        refuse(
-            400,
-            f"Invalid input received: {words if is_clustered else 'Host field is missing.'}",
-        )
+    cluster, host = get_cluster_host(given.get, request.microversion >= 16)
     backend = str(host or cluster).partition("#")[0]
     found = [
         one
