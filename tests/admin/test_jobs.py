@@ -114,7 +114,7 @@ async def shared_world(shared_api: Api) -> World:
 
 async def _fill(api: Api) -> World:
     world = World(api, PodId((await api.add_pod("pod1")).body["pod"]["id"]))
-    for kind in ("sweep_pod", "measure_node", "probe_pod"):
+    for kind in ("sweep_pod", "carry_limits", "measure_node", "probe_pod"):
         await world.run(kind, Succeeded())
     return world
 
@@ -129,7 +129,7 @@ async def test_jobs_are_listed_newest_first_in_pages(world: World) -> None:
     assert await world.list_ids("?kind=release_server") == wanted
     assert await world.list_ids("?kind=release_server&limit=2") == wanted
     assert await world.list_ids(f"?kind=release_server&marker={ids[2]}") == [ids[1], ids[0]]
-    assert len(await world.list_ids("?limit=3")) == 8
+    assert len(await world.list_ids("?limit=3")) == 9
 
 
 async def test_the_next_link_keeps_the_filters(world: World) -> None:
@@ -170,7 +170,7 @@ async def test_jobs_are_found_by_each_filter(world: World) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("kind=paint", "parameter 'kind': there is no kind of job 'paint'; there are carry_quota"),
+        ("kind=paint", "parameter 'kind': there is no kind of job 'paint'; there are carry_limits"),
         ("state=lost", "parameter 'state'"),
         ("pod=pod9", "pod 'pod9' could not be found; see GET /v1/pods"),
         ("key=abc", "parameter 'key'"),
@@ -316,7 +316,7 @@ async def test_a_job_without_fields_is_asked_for_by_its_kind(world: World) -> No
 @pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
-        ("paint", {}, "field 'job.kind': there is no kind of job 'paint'; there are carry_quota"),
+        ("paint", {}, "field 'job.kind': there is no kind of job 'paint'; there are carry_limits"),
         ("release_port", {}, "'release_port' are made by Tricircle alone; GET /v1/job-kinds"),
         ("", {}, "field 'job.kind'"),
         (7, {}, "field 'job.kind'"),
@@ -572,7 +572,8 @@ async def test_a_pod_that_is_added_is_filled_measured_and_probed(api: Api) -> No
 
     jobs = (await api.call("GET", "/v1/jobs?state=new")).body["jobs"]
 
-    assert sorted(job["kind"] for job in jobs) == ["measure_node", "probe_pod", "sweep_pod"]
+    kinds = ["carry_limits", "measure_node", "probe_pod", "sweep_pod"]
+    assert sorted(job["kind"] for job in jobs) == kinds
     assert {job["pod_id"] for job in jobs} == {added.body["pod"]["id"]}
     assert {job["request_id"] for job in jobs} == {added.headers["X-OpenStack-Request-ID"]}
 
@@ -598,7 +599,7 @@ async def test_a_pod_is_filled_when_it_is_refreshed_or_enabled(
 ) -> None:
     assert (await world.api.call(method, path, body)).status == 200
 
-    assert await _waiting(world.api) == ["sweep_pod"]
+    assert await _waiting(world.api) == ["carry_limits", "sweep_pod"]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tricircle.core.model import (
     VersionRange,
 )
 from tricircle.interfaces.jobs import JobDesk, JobQueue, JobRecords
-from tricircle.interfaces.quotas import QuotaCounts, QuotaLedger, QuotaLimits
+from tricircle.interfaces.quotas import LimitLists, QuotaCounts, QuotaLedger, QuotaLimits
 from tricircle.interfaces.store import (
     BindingStore,
     NodeStore,
@@ -36,6 +36,10 @@ EAST = PodId("pod-east")
 WEST = PodId("pod-west")
 PROJECT = ProjectId("project-1")
 NETWORK = TopId("network-1")
+
+
+class Limits(QuotaLimits, LimitLists, Protocol):
+    """All that is kept of limits."""
 
 
 class Stores(Protocol):
@@ -64,7 +68,7 @@ class Stores(Protocol):
     @property
     def wishes(self) -> Wishes: ...
     @property
-    def quota_limits(self) -> QuotaLimits: ...
+    def quota_limits(self) -> Limits: ...
     @property
     def quota_ledger(self) -> QuotaLedger: ...
     @property

@@ -47,6 +47,26 @@ def named(name: str) -> Claim:
 # Limits.
 
 
+async def test_whose_limits_are_set_is_listed_in_pages(stores: Stores) -> None:
+    limits = stores.quota_limits
+    assert await limits.list_holders(None, 2) == []
+    for holder in (VOLUMES, USER, PROJECT, OTHER):
+        await limits.put_limits(holder, {"one": 1, "two": 2})
+    first = await limits.list_holders(None, 3)
+    assert first == [OTHER, PROJECT, USER]
+    assert await limits.list_holders(first[-1], 3) == [VOLUMES]
+    assert await limits.list_holders(VOLUMES, 3) == []
+
+
+async def test_classes_with_limits_are_listed_in_pages(stores: Stores) -> None:
+    limits = stores.quota_limits
+    for service, name in ((Service.VOLUME, "a"), (Service.COMPUTE, "b"), (Service.COMPUTE, "a")):
+        await limits.put_class(service, name, {"one": 1, "two": 2})
+    first = await limits.list_classes(None, 2)
+    assert first == [(Service.COMPUTE, "a"), (Service.COMPUTE, "b")]
+    assert await limits.list_classes(first[-1], 2) == [(Service.VOLUME, "a")]
+
+
 async def test_limits_are_kept_by_service_project_and_user(stores: Stores) -> None:
     limits = stores.quota_limits
     await limits.put_limits(PROJECT, {"cores": 5, "ram": -1})

@@ -387,7 +387,7 @@ async def test_a_new_pod_is_filled_measured_and_probed(world: World) -> None:
 
     await usecases.fill_new_pod(requests, await world.add("pod1"), REQUEST_ID)
 
-    assert await kinds_waiting(world) == ["measure_node", "probe_pod", "sweep_pod"]
+    assert await kinds_waiting(world) == ["carry_limits", "measure_node", "probe_pod", "sweep_pod"]
 
 
 async def test_a_pod_that_has_changed_is_filled_again(world: World) -> None:
@@ -396,7 +396,7 @@ async def test_a_pod_that_has_changed_is_filled_again(world: World) -> None:
     await usecases.fill_pod(requests, pod, REQUEST_ID)
     await usecases.fill_pod(requests, pod, REQUEST_ID)
 
-    assert await kinds_waiting(world) == ["sweep_pod"]
+    assert await kinds_waiting(world) == ["carry_limits", "sweep_pod"]
 
 
 async def test_a_pod_is_filled_later_when_jobs_cannot_be_asked_for(

@@ -188,6 +188,15 @@ class CarryQuotaClass(Job):
 
 
 @dataclass(frozen=True, slots=True)
+class CarryLimits(Job):
+    """Have a pod given all limits that are set: of projects, of users in them, of classes."""
+
+    kind: ClassVar[str] = "carry_limits"
+    for_operators: ClassVar[bool] = True
+    pod_id: PodId
+
+
+@dataclass(frozen=True, slots=True)
 class SweepUsage(Job):
     """Find projects whose usage may be wrong, and have it counted."""
 
@@ -238,6 +247,7 @@ JOB_CLASSES: tuple[type[Job], ...] = (
     CountUsage,
     CarryQuota,
     CarryQuotaClass,
+    CarryLimits,
     SweepUsage,
     MeasureNode,
     ProbePod,

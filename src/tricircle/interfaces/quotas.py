@@ -41,6 +41,20 @@ class QuotaLimits(Protocol):
         ...
 
 
+class LimitLists(Protocol):
+    """Whose limits are set, a page at a time."""
+
+    async def list_holders(self, after: Holder | None, limit: int) -> Sequence[Holder]:
+        """Return projects and users that have limits, by service, project and user."""
+        ...
+
+    async def list_classes(
+        self, after: tuple[Service, str] | None, limit: int
+    ) -> Sequence[tuple[Service, str]]:
+        """Return classes that have limits, by service and name."""
+        ...
+
+
 class QuotaLedger(Protocol):
     """What projects use, and what is on its way to them."""
 

@@ -73,7 +73,7 @@ class QuotaTables:
 
 
 class MemoryQuotaLimits:
-    """``interfaces.quotas.QuotaLimits`` in memory."""
+    """``interfaces.quotas.QuotaLimits`` and ``LimitLists`` in memory."""
 
     def __init__(self, tables: QuotaTables) -> None:
         self._tables = tables
@@ -107,6 +107,23 @@ class MemoryQuotaLimits:
         """Set some limits of a class; the others stay."""
         require_storable("the name of the class", name)
         self._tables.classes.setdefault((service, name), {}).update(amounts)
+
+    async def list_holders(self, after: Holder | None, limit: int) -> Sequence[Holder]:
+        """Return projects and users that have limits, by service, project and user."""
+        held = (holder for holder, limits in self._tables.limits.items() if limits)
+        found = sorted(held, key=_rank)
+        return [one for one in found if after is None or _rank(one) > _rank(after)][:limit]
+
+    async def list_classes(
+        self, after: tuple[Service, str] | None, limit: int
+    ) -> Sequence[tuple[Service, str]]:
+        """Return classes that have limits, by service and name."""
+        found = sorted(key for key, limits in self._tables.classes.items() if limits)
+        return [one for one in found if after is None or one > after][:limit]
+
+
+def _rank(holder: Holder) -> tuple[str, str, str]:
+    return (holder.service.value, holder.project_id, holder.user_id)
 
 
 class MemoryQuotaLedger:

@@ -23,7 +23,7 @@ from tricircle.core.errors import (
     PodError,
     ServiceUnavailable,
 )
-from tricircle.core.jobs import Job, MeasureNode, ProbePod, SweepPod
+from tricircle.core.jobs import CarryLimits, Job, MeasureNode, ProbePod, SweepPod
 from tricircle.core.model import Endpoint, Pod, PodId, Service
 from tricircle.core.pod_tags import change_tags
 from tricircle.interfaces.cloud import Catalogue, Cloud
@@ -234,19 +234,20 @@ async def refresh_pod(store: PodStore, check: RegionCheck, key: str) -> Pod:
 
 async def fill_new_pod(requests: JobRequests, pod: Pod, request_id: str) -> None:
     """Have a new pod given what every pod is to have, measured and probed."""
-    jobs = (SweepPod(pod.id), MeasureNode(pod.id), ProbePod(pod.id))
+    jobs = (SweepPod(pod.id), CarryLimits(pod.id), MeasureNode(pod.id), ProbePod(pod.id))
     await _ask_for(requests, pod, jobs, request_id)
 
 
 async def fill_pod(requests: JobRequests, pod: Pod, request_id: str) -> None:
     """Have a pod given what it lacks of what every pod is to have."""
-    await _ask_for(requests, pod, (SweepPod(pod.id),), request_id)
+    await _ask_for(requests, pod, (SweepPod(pod.id), CarryLimits(pod.id)), request_id)
 
 
 async def _ask_for(requests: JobRequests, pod: Pod, jobs: Sequence[Job], request_id: str) -> None:
     """Ask for jobs of a pod that is kept already, which only makes them come sooner.
 
-    XJob schedules them for every pod by itself: nothing is lost when this fails.
+    XJob schedules them for every pod by itself, but for the limits, which a refresh of the
+    pod asks for again: nothing is lost when this fails.
     """
     try:
         await requests.submit(jobs, request_id)

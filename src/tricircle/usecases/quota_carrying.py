@@ -6,19 +6,23 @@ what the top has allowed. All else each pod checks by itself, with the same numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from tricircle.core.errors import NotFound
-from tricircle.core.jobs import CarryQuota, CarryQuotaClass
-from tricircle.core.model import PodId, Service, Version
+from tricircle.core.jobs import CarryLimits, CarryQuota, CarryQuotaClass
+from tricircle.core.model import Pod, PodId, Service, Version
 from tricircle.core.quotas import UNLIMITED, Amounts, Counting, Holder
 from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.core.wishes import Document
-from tricircle.interfaces.quotas import QuotaLimits
+from tricircle.interfaces.quotas import LimitLists, QuotaLimits
 from tricircle.interfaces.store import PodStore
+from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.replicas.pod_service import PodService, PodServices
+
+PAGE = 500
+"""Limits that jobs are asked for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,43 @@ class QuotaCarrying:
         except NotFound:
             return None
         return keeper.services.of(pod, errand.request_id)
+
+
+class LimitsOfPods:
+    """Carries out ``CarryLimits``: for all that is set a job is asked for, which sees to it."""
+
+    def __init__(
+        self, limits: LimitLists, pods: PodStore, requests: JobRequests, page: int = PAGE
+    ) -> None:
+        self._limits, self._pods, self._requests, self._page = limits, pods, requests, page
+
+    async def fill(self, job: CarryLimits, errand: Errand) -> Outcome:
+        """Have a pod given all limits of the services it has, a page at a time."""
+        try:
+            pod = await self._pods.get_pod(job.pod_id)
+        except NotFound:
+            return Succeeded("the pod is gone")
+        asked, holder, named = 0, None, None
+        while holders := await self._limits.list_holders(holder, self._page):
+            holder = holders[-1]
+            asked += await self._ask(pod, [_job_of(pod, one) for one in holders], errand)
+        while classes := await self._limits.list_classes(named, self._page):
+            named = classes[-1]
+            jobs = [CarryQuotaClass(pod.id, service.value, name) for service, name in classes]
+            asked += await self._ask(pod, jobs, errand)
+        return Succeeded(f"{asked} job(s) asked for")
+
+    async def _ask(
+        self, pod: Pod, jobs: Sequence[CarryQuota | CarryQuotaClass], errand: Errand
+    ) -> int:
+        wanted = [job for job in jobs if Service(job.service) in pod.endpoints]
+        if wanted:
+            await self._requests.submit(wanted, errand.request_id)
+        return len(wanted)
+
+
+def _job_of(pod: Pod, holder: Holder) -> CarryQuota:
+    return CarryQuota(pod.id, holder.service.value, holder.project_id, holder.user_id)
 
 
 def _for_pod(limits: Amounts, shown: Document, counting: Counting) -> Document:

@@ -31,6 +31,7 @@ from tricircle.usecases.nodes import NodeSurvey
 from tricircle.usecases.pod_sweep import PodSweep
 from tricircle.usecases.probing import PodProbe
 from tricircle.usecases.purging import Purging
+from tricircle.usecases.quota_carrying import LimitsOfPods
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
@@ -180,6 +181,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         pod_sweep=PodSweep(stores.wishes, stores.pods, stores.desk, replicas, twins),
         counting=make_count_jobs(quotas),
         carrying=make_carrying(quotas),
+        limits=LimitsOfPods(stores.quota_limits, stores.pods, requests),
         survey=NodeSurvey(cloud, credential, stores.pods, stores.nodes, timeout_s),
         probe=PodProbe(cloud, stores.pods, PROBE_TIMEOUT_S),
         purging=Purging(stores.records, stores.positions, settings.xjob.keep_ended_s),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from tricircle.core.jobs import (
+    CarryLimits,
     CarryQuota,
     CarryQuotaClass,
     CountUsage,
@@ -32,7 +33,7 @@ from tricircle.usecases.nodes import NodeSurvey
 from tricircle.usecases.pod_sweep import PodSweep
 from tricircle.usecases.probing import PodProbe
 from tricircle.usecases.purging import Purging
-from tricircle.usecases.quota_carrying import QuotaCarrying
+from tricircle.usecases.quota_carrying import LimitsOfPods, QuotaCarrying
 from tricircle.usecases.release import ReleaseJobs
 from tricircle.usecases.repair import Repair
 from tricircle.usecases.replication import Replication
@@ -80,6 +81,7 @@ class Handlers:
     pod_sweep: PodSweep
     counting: CountJobs
     carrying: QuotaCarrying
+    limits: LimitsOfPods
     survey: NodeSurvey
     probe: PodProbe
     purging: Purging
@@ -111,6 +113,7 @@ def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
         kind(CountUsage, handlers.counting.count),
         kind(CarryQuota, handlers.carrying.carry),
         kind(CarryQuotaClass, handlers.carrying.carry_class),
+        kind(CarryLimits, handlers.limits.fill),
         kind(SweepUsage, handlers.counting.sweep, intervals.usage_s),
         kind(MeasureNode, handlers.survey.run, intervals.measure_s),
         kind(ProbePod, handlers.probe.run, intervals.probe_s),

@@ -28,7 +28,7 @@ from tricircle.core.texts import is_storable, require_storable
 
 
 class SqlQuotaLimits:
-    """``interfaces.quotas.QuotaLimits`` in a database."""
+    """``interfaces.quotas.QuotaLimits`` and ``LimitLists`` in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,6 +83,18 @@ class SqlQuotaLimits:
 
         if amounts:
             await self._database.transact(work)
+
+    async def list_holders(self, after: Holder | None, limit: int) -> Sequence[Holder]:
+        """Return projects and users that have limits, by service, project and user."""
+        rows = await self._database.read(statements.list_holders(after, limit))
+        return [Holder(Service(str(row[0])), ProjectId(str(row[1])), str(row[2])) for row in rows]
+
+    async def list_classes(
+        self, after: tuple[Service, str] | None, limit: int
+    ) -> Sequence[tuple[Service, str]]:
+        """Return classes that have limits, by service and name."""
+        rows = await self._database.read(statements.list_classes(after, limit))
+        return [(Service(str(row[0])), str(row[1])) for row in rows]
 
 
 class _DoesNotFit(Exception):

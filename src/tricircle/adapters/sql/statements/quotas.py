@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Delete,
     Insert,
@@ -93,6 +94,24 @@ def put_class(backend: str, service: Service, name: str, resource: str, amount: 
     """Return an insert that overwrites."""
     row = {"service": service.value, "name": name, "resource": resource, "amount": amount}
     return insert_or_replace(backend, quota_class, row)
+
+
+def list_holders(after: Holder | None, limit: int) -> Rows:
+    """Return a read of service, project and user of all that have limits, after one of them."""
+    columns = (quota_limit.c.service, quota_limit.c.project_id, quota_limit.c.user_id)
+    reading = select(*columns).distinct().order_by(*columns).limit(limit)
+    return (
+        reading if after is None else reading.where(_is_after(columns, tuple(_key(after).values())))
+    )
+
+
+def list_classes(after: tuple[Service, str] | None, limit: int) -> Rows:
+    """Return a read of service and name of all classes that have limits, after one of them."""
+    columns = (quota_class.c.service, quota_class.c.name)
+    reading = select(*columns).distinct().order_by(*columns).limit(limit)
+    if after is None:
+        return reading
+    return reading.where(_is_after(columns, (after[0].value, after[1])))
 
 
 # Usage.
@@ -307,6 +326,17 @@ def _fits(demand: Demand) -> ColumnElement[bool]:
     if demand.limit is None:
         return _is(demand)
     return and_(_is(demand), quota_usage.c.used <= demand.limit - demand.amount)
+
+
+def _is_after(columns: Sequence[Column[str]], values: Sequence[str]) -> ColumnElement[bool]:
+    """Return whether a row comes later: a comparison of rows that every database has."""
+    pairs = list(zip(columns, values, strict=True))
+    return or_(
+        *(
+            and_(*(column == value for column, value in pairs[:at]), pairs[at][0] > pairs[at][1])
+            for at in range(len(pairs))
+        )
+    )
 
 
 def _of_project(table: Table, holder: Holder) -> ColumnElement[bool]:
