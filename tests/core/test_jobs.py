@@ -100,7 +100,7 @@ def test_what_is_no_job_is_refused_by_name(
         (
             "replicate",
             {"pod_id": "p", "resource": "image", "owner": "", "name": "x"},
-            "one of flavor, keypair, volume_type",
+            "one of default_type, flavor, group_type, keypair, qos_specs, volume_type",
         ),
         (
             "repair_twin",

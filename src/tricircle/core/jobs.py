@@ -122,7 +122,9 @@ class Replicate(Job):
     kind: ClassVar[str] = "replicate"
     for_operators: ClassVar[bool] = True
     choices: ClassVar[Mapping[str, frozenset[str]]] = {
-        "resource": frozenset({"flavor", "keypair", "volume_type"})
+        "resource": frozenset(
+            {"flavor", "keypair", "volume_type", "qos_specs", "group_type", "default_type"}
+        )
     }
     optional: ClassVar[frozenset[str]] = frozenset({"owner"})
     pod_id: PodId
