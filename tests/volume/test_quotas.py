@@ -361,3 +361,22 @@ async def test_use_is_shown_as_the_sum_of_all_pods(world: World) -> None:
     assert (absolute["totalVolumesUsed"], absolute["maxTotalVolumes"]) == (4, 4)
     assert absolute["maxTotalBackupGigabytes"] == 5
     assert (await world.make())[0] == 413
+
+
+@pytest.mark.parametrize(
+    ("what", "fields"),
+    [
+        ("volume", {"snapshot_id": "a-name"}),
+        ("volume", {"backup_id": "a-name"}),
+        ("snapshot", {"volume_id": "a-name"}),
+        ("backup", {"volume_id": "a-name"}),
+        ("group_snapshot", {"group_id": "a-name"}),
+    ],
+)
+async def test_what_is_no_id_is_the_pods_to_refuse(
+    world: World, what: str, fields: dict[str, str]
+) -> None:
+    status, body = await world.make(what, **fields)
+    assert (status, list(body)) == (400, ["badRequest"])
+    assert "a-name" in body["badRequest"]["message"]
+    assert await world.used() == {}

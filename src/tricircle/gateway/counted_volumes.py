@@ -23,7 +23,7 @@ from tricircle.gateway.counted import ClaimKeeper, CountedCreation, Uncounted
 from tricircle.gateway.creation import PlainCreation
 from tricircle.gateway.hooks import Batch, CreateHook, Demand
 from tricircle.gateway.request import Inbound
-from tricircle.usecases.locate import Locator
+from tricircle.usecases.locate import Locator, is_id
 from tricircle.usecases.quotas import Refused
 from tricircle.usecases.volume_usage import HeldVolume, VolumeFacts
 
@@ -223,10 +223,10 @@ class VolumePrices:
     async def of_group_snapshot(self, inbound: Inbound, kept: frozenset[str]) -> Bill | None:
         """Return what the snapshots of a group's volumes take."""
         body = inbound.body
-        group_id = read_value(body, "group_snapshot.group_id") or read_value(
+        group_id = _read_id(body, "group_snapshot.group_id") or _read_id(
             body, "cgsnapshot.consistencygroup_id"
         )
-        if not isinstance(group_id, str):
+        if group_id is None:
             return None
         pod = await self._find_pod(inbound, Kind.GROUP, group_id)
         volumes = await self._facts.list_volumes_of(pod, group_id, inbound.request_id)
@@ -255,8 +255,8 @@ class VolumePrices:
 
     async def _find_source(self, inbound: Inbound) -> _Source:
         """Return size and type of what a volume is made from, in Cinder's order."""
-        snapshot_id = read_value(inbound.body, "volume.snapshot_id")
-        if isinstance(snapshot_id, str):
+        snapshot_id = _read_id(inbound.body, "volume.snapshot_id")
+        if snapshot_id is not None:
             pod = await self._find_pod(inbound, Kind.SNAPSHOT, snapshot_id)
             found = await self._facts.find_snapshot(pod, snapshot_id, inbound.request_id)
             if found is not None:
@@ -266,8 +266,8 @@ class VolumePrices:
         if volume is not None:
             type_name = volume.type_name
             return _Source(volume.size_gib, lambda: _ready(type_name))
-        backup_id = read_value(inbound.body, "volume.backup_id")
-        if isinstance(backup_id, str):
+        backup_id = _read_id(inbound.body, "volume.backup_id")
+        if backup_id is not None:
             pod = await self._find_pod(inbound, Kind.BACKUP, backup_id)
             size = await self._facts.find_backup_size(pod, backup_id, inbound.request_id)
             return _Source(size or 0, None)
@@ -287,8 +287,8 @@ class VolumePrices:
         return volume.type_name if volume is not None else ""
 
     async def _find_volume(self, inbound: Inbound, place: str) -> HeldVolume | None:
-        volume_id = read_value(inbound.body, place)
-        if not isinstance(volume_id, str):
+        volume_id = _read_id(inbound.body, place)
+        if volume_id is None:
             return None
         pod = await self._find_pod(inbound, Kind.VOLUME, volume_id)
         return await self._facts.find_volume(pod, volume_id, inbound.request_id)
@@ -312,6 +312,12 @@ class _Source:
 
 async def _ready(value: str) -> str:
     return value
+
+
+def _read_id(body: bytes, place: str) -> str | None:
+    """Return what a request names; what is no id is the pod's to refuse."""
+    value = read_value(body, place)
+    return value if isinstance(value, str) and is_id(value) else None
 
 
 def read_size(value: object) -> int:
