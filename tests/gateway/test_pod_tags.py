@@ -144,6 +144,22 @@ async def test_a_volume_without_a_type_goes_where_the_default_type_demands(
     assert volumes_in(shared, "pod2") == 2
 
 
+async def test_a_volume_by_way_of_nova_goes_where_its_type_demands(
+    shared: Top, http: aiohttp.ClientSession
+) -> None:
+    add_type(shared, "fast", disk="ssd")
+    add_type(shared, "faster", disk="nvme")
+    url, headers = f"{shared.compute}/v2.1/os-volumes", shared.member()
+    volume = {"size": 1, "volume_type": "fast", "availability_zone": "az1"}
+    status, body = await send(http, "POST", url, headers, {"volume": volume})
+    assert status == 200, body
+    assert (volumes_in(shared, "pod1"), volumes_in(shared, "pod2")) == (0, 1)
+    volume["volume_type"] = "faster"
+    assert (await send(http, "POST", url, headers, {"volume": volume}))[0] == 503
+    del volume["volume_type"]
+    assert (await send(http, "POST", url, headers, {"volume": volume}))[0] == 200
+
+
 async def test_a_group_goes_where_the_types_of_its_volumes_demand(
     shared: Top, http: aiohttp.ClientSession
 ) -> None:

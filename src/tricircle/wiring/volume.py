@@ -11,8 +11,9 @@ from tricircle.gateway.any_pod import AnyPod
 from tricircle.gateway.app import GatewayApp
 from tricircle.gateway.asking import Finders
 from tricircle.gateway.versions import VersionAnswer
+from tricircle.gateway.volume_needs import VolumeNeeds
 from tricircle.gateway.zones import ZoneAnswers
-from tricircle.volume.needs import VolumeNeeds
+from tricircle.volume.needs import DefaultType
 from tricircle.volume.profile import PROFILE
 from tricircle.volume.quotas import QUOTAS
 from tricircle.volume.rules.backup_records import BackupRecords
@@ -47,6 +48,7 @@ async def _make_rules(base: Base) -> Rules:
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     transfers = Transfers(base.asker, base.locator)
     counted = make_counted_volumes(base)
+    default_type = DefaultType(AnyPod(base.forwarder, base.topology), base.clock)
     return Rules(
         by_id={"counted": counted.resource, **counted.change()},
         create={
@@ -57,9 +59,7 @@ async def _make_rules(base: Base) -> Rules:
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
         },
-        needs=VolumeNeeds(
-            make_demands(base.quota_parts()), AnyPod(base.forwarder, base.topology), base.clock
-        ).of,
+        needs=VolumeNeeds(make_demands(base.quota_parts()), default_type.of).of,
         composed={
             "accept_transfer": counted.accept(transfers.accept),
             **make_quota_answers(base, QUOTAS, counted.counted),

@@ -1,4 +1,4 @@
-"""What the servers of a request ask of their pod."""
+"""What the servers of a request, or the volume of Nova's old proxy, ask of their pod."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tricircle.compute.rules.counted_boot import flavor_id_of
 from tricircle.core.bodies import read_value
 from tricircle.core.weighing import Needs
 from tricircle.gateway.request import Inbound
+from tricircle.gateway.volume_needs import VolumeNeeds
 from tricircle.usecases.demands import Demands
 
 _DEVICES = "server.block_device_mapping_v2"
@@ -16,13 +17,16 @@ _OLD_DEVICES = "server.block_device_mapping"
 
 
 class ServerNeeds:
-    """Knows it of ``POST /servers``."""
+    """Knows it of ``POST /servers`` and ``POST /os-volumes``."""
 
     def __init__(self, demands: Demands) -> None:
         self._demands = demands
+        self._volumes = VolumeNeeds(demands, _no_default)
 
     async def of(self, inbound: Inbound) -> Needs:
-        """Return what ``POST /servers`` asks for at least."""
+        """Return what is asked for at least."""
+        if read_value(inbound.body, "volume") is not None:
+            return await self._volumes.of(inbound)
         flavor_id = flavor_id_of(read_value(inbound.body, "server.flavorRef"))
         found = None
         if flavor_id is not None:
@@ -35,6 +39,11 @@ class ServerNeeds:
             made = await self._demands.find_volume_type(label, inbound.request_id)
             needs = replace(needs, tags=needs.tags | (made or Needs()).tags)
         return needs
+
+
+async def _no_default(_inbound: Inbound) -> str:
+    """Return no type: Nova does not tell which one Cinder would take."""
+    return ""
 
 
 def _volume_types(devices: object) -> Iterator[str]:
