@@ -124,9 +124,10 @@ def _volumes_of(top: str) -> tuple[Ref, ...]:
 
 
 def _sources(top: str, group: str, snapshot: str) -> tuple[Ref, ...]:
+    """Return the source of a new group; what is not there is the pod's to refuse, in its order."""
     return (
-        Ref(f"{top}.{group}", Kind.GROUP, absent=_NO_GROUP),
-        Ref(f"{top}.{snapshot}", Kind.GROUP_SNAPSHOT, absent=_NO_SNAPSHOT),
+        Ref(f"{top}.{group}", Kind.GROUP, absent=None),
+        Ref(f"{top}.{snapshot}", Kind.GROUP_SNAPSHOT, absent=None),
     )
 
 
@@ -157,7 +158,7 @@ _GROUP_SNAPSHOTS = [
     Row("GET", "/group_snapshots/detail", _snapshot_list(GROUP_SNAPSHOTS_DETAIL)),
     Row("POST", "/group_snapshots", Create(
         Kind.GROUP_SNAPSHOT, "group_snapshot.id",
-        (Ref("group_snapshot.group_id", Kind.GROUP, absent=_NO_GROUP),),
+        (Ref("group_snapshot.group_id", Kind.GROUP, absent=None),),
         hook="create_group_snapshot",
     )),
     *rows_of(
@@ -204,7 +205,7 @@ _CGSNAPSHOTS = [
     Row("GET", "/cgsnapshots/detail", Merge(CGSNAPSHOTS_DETAIL)),
     Row("POST", "/cgsnapshots", Create(
         Kind.GROUP_SNAPSHOT, "cgsnapshot.id",
-        (Ref("cgsnapshot.consistencygroup_id", Kind.GROUP, absent=_NO_GROUP),),
+        (Ref("cgsnapshot.consistencygroup_id", Kind.GROUP, absent=None),),
         hook="create_group_snapshot",
     )),
     *rows_of(

@@ -141,7 +141,7 @@ _MANAGED_VOLUME = Create(
 _MANAGED_SNAPSHOT = Create(
     Kind.SNAPSHOT,
     "snapshot.id",
-    (Ref("snapshot.volume_id", Kind.VOLUME, absent="Volume {id} could not be found."),),
+    (Ref("snapshot.volume_id", Kind.VOLUME, absent=None),),
     hook="create_snapshot",
 )
 _FOREIGN = [

@@ -47,8 +47,10 @@ def parse_limit(request: Request, maximum: int) -> int:
 def parse_offset(request: Request) -> int:
     """Return how many items to leave out; raises Refused."""
     given = request.find("offset") or "0"
-    if not given.isdigit():
+    if not given.removeprefix("-").isdigit():
         refuse(400, "offset must be an integer")
+    if given.startswith("-"):
+        refuse(400, "offset must be >= 0")
     return int(given)
 
 
