@@ -14,6 +14,7 @@ from tricircle.compute.rules.actions import ServerActions
 from tricircle.compute.rules.aggregates import AggregateAnswers
 from tricircle.compute.rules.assisted_snapshots import AssistedSnapshots
 from tricircle.compute.rules.boot import Boot
+from tricircle.compute.rules.booted_volumes import BootedVolumes
 from tricircle.compute.rules.counted_boot import CountedBoot
 from tricircle.compute.rules.counted_servers import CountedActions
 from tricircle.compute.rules.events import ServerEvents
@@ -103,7 +104,9 @@ async def _make_rules(base: Base) -> Rules:
         },
         create={
             "boot": CountedBoot(
-                Boot(networks, base.topology, base.background, group_twins),
+                BootedVolumes(
+                    Boot(networks, base.topology, base.background, group_twins), volumes.claims
+                ),
                 ClaimKeeper(server_quotas, base.background),
                 servers.flavors,
             ),
