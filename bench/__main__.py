@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 import time
 
-from bench import jobs, lists, routed, stage
+from bench import jobs, lists, pages, routed, stage
 
 GOAL_CPU_RATIO, GOAL_ADDED_MS = 12.0, 0.6
 GOAL_JOBS_S, GOAL_START_MS, GOAL_IDLE_PERCENT = 300.0, 20.0, 1.0
 GOAL_LIST_CPU_MS, GOAL_RSS_MIB, GOAL_START_S = 80.0, 90.0, 2.0
+GOAL_FIRST_PAGE_MS, GOAL_LATER_RATIO, GOAL_MILLION_MIB = 150.0, 1.2, 250.0
 
 
 def main() -> int:
     """Print the figures; return 1 when a goal is missed."""
-    met = [_start_up(), _routed(), _lists(), _jobs()]
+    met = [_start_up(), _routed(), _lists(), _pages(), _jobs()]
     return 0 if all(met) else 1
 
 
@@ -58,6 +59,24 @@ def _lists() -> bool:
         print(f"  {one.pods:5}{one.items:7}{one.cpu_ms:8.0f}{one.wall_ms:9.0f}{one.rss_mib:6.0f}")
     print(f"  goal: CPU <= {GOAL_LIST_CPU_MS:.0f} ms over 100 pods")
     return figures[-1].cpu_ms <= GOAL_LIST_CPU_MS
+
+
+def _pages() -> bool:
+    found = pages.run()
+    print(f"\npages of {pages.PAGE} of {found.servers} servers in {pages.PODS} pods")
+    print(
+        f"  first {found.first_cpu_ms:.0f} ms of CPU, the dearest of {pages.PAGES - 1} later ones "
+        f"{found.later_cpu_ms:.0f} ms, {found.rss_mib:.0f} MiB"
+    )
+    print(
+        f"  goals: {GOAL_FIRST_PAGE_MS:.0f} ms, later ones <= {GOAL_LATER_RATIO} x the first, "
+        f"{GOAL_MILLION_MIB:.0f} MiB"
+    )
+    return (
+        found.first_cpu_ms <= GOAL_FIRST_PAGE_MS
+        and found.later_cpu_ms <= GOAL_LATER_RATIO * found.first_cpu_ms
+        and found.rss_mib <= GOAL_MILLION_MIB
+    )
 
 
 def _jobs() -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from tricircle.adapters.sql import SqlStores, open_database
@@ -34,6 +36,7 @@ from tricircle.core.model import (
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 START_S = 60.0
+RUNTIME_LOCK = Path(__file__).resolve().parents[1] / "requirements" / "runtime.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,10 @@ class Clouds:
 
 
 @contextlib.contextmanager
-def clouds(pods: int, servers: int) -> Iterator[Clouds]:
+def clouds(pods: int, servers: int, module: str = "tricircle.testing.cloud") -> Iterator[Clouds]:
     """Run simulated pods with so many servers each."""
     command = [
-        sys.executable, "-m", "tricircle.testing.cloud",
+        sys.executable, "-m", module,
         "--pods", str(pods), "--servers", str(servers),
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -93,9 +96,8 @@ def gateway(clouds: Clouds) -> Iterator[Program]:
         port = _free_port()
         config = Path(folder, "tricircle.conf")
         config.write_text(_CONFIG.format(database=database, port=port, url=clouds.program.url))
-        program = str(Path(sys.executable).with_name("tricircle-compute"))
         log = Path(folder, "gateway.log")
-        command = [program, "--config-file", str(config)]
+        command = [sys.executable, "-c", _as_deployed(), "--config-file", str(config)]
         with _running("gateway", command, f"http://127.0.0.1:{port}", log) as running:
             yield running
 
@@ -156,6 +158,25 @@ def _running(name: str, command: list[str], url: str, log: Path) -> Iterator[Pro
             yield Program(name, url, proc)
         finally:
             proc.terminate()
+
+
+def _as_deployed() -> str:
+    """Return a program that is the gateway without the libraries that only development has.
+
+    keystonemiddleware takes what it finds: with ``cryptography``, which the lock for
+    operators does not have, each worker is 8 MiB larger.
+    """
+    locked = re.findall(r"^([a-z0-9.-]+)==", RUNTIME_LOCK.read_text(), re.MULTILINE)
+    deployed = {"tricircle", *locked}
+    absent = [
+        module
+        for module, owners in packages_distributions().items()
+        if deployed.isdisjoint(re.sub("[-_.]+", "-", owner).lower() for owner in owners)
+    ]
+    return (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "from tricircle.wiring.compute import main; main()"
+    )
 
 
 def _environment() -> dict[str, str]:
