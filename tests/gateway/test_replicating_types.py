@@ -465,8 +465,8 @@ async def test_a_gateway_that_dies_leaves_pods_that_become_alike(
             world.restart()
             await world.ask(method, path, body)
     world.restart()
-    for pod in (EAST, WEST):
-        await world.sweep(pod)
+    for pod_id in (EAST, WEST):
+        await world.sweep(pod_id)
         await world.work()
     for pod in PODS:
         assert world.types(pod)["fast"].encryption["provider"] == "luks"
