@@ -352,4 +352,4 @@ def test_what_was_there_before_is_known_of_qos_specs_and_group_types() -> None:
     ):
         decided = decide_wish(None, after, before)
         assert decided is not None
-        assert decided.document["formerly"] == write_document(before) | {"formerly": None}
+        assert decided.document["formerly"] == {**write_document(before), "formerly": None}

@@ -20,8 +20,8 @@ def world() -> World:
     return World()
 
 
-def default(world: World, pod: str) -> BottomId:
-    return BottomId(world.sim.pod(pod).volume.default_type.id)
+def default(world: World, pod: str) -> str:
+    return world.sim.pod(pod).volume.default_type.id
 
 
 async def test_the_default_type_of_stock_pods_is_one_thing(world: World) -> None:
@@ -91,7 +91,7 @@ async def test_what_another_process_forgets_is_forgotten_soon(world: World) -> N
 async def test_a_thing_that_was_thought_another_one_gets_its_right_id(world: World) -> None:
     east, west = default(world, "east"), default(world, "west")
     await world.twins.find_all(TYPE, east, REQUEST_ID)
-    await world.twins.keep(TYPE, TopId("top"), WEST, west)
+    await world.twins.keep(TYPE, TopId("top"), WEST, BottomId(west))
     known = await world.twins.find_all(TYPE, west, REQUEST_ID)
     assert known.find_top(west) == "top"
     assert known.find_bottom(WEST, east) is None
