@@ -380,3 +380,13 @@ async def test_what_is_no_id_is_the_pods_to_refuse(
     assert (status, list(body)) == (400, ["badRequest"])
     assert "a-name" in body["badRequest"]["message"]
     assert await world.used() == {}
+
+
+async def test_what_is_not_there_is_novas_to_refuse(world: World) -> None:
+    root, absent = f"{world.top.compute}/v2.1", "8c2b3a64-6a3c-4a0e-9d0f-2f1a3c5b7d9e"
+    body = {"snapshot": {"volume_id": absent, "display_name": "s"}}
+    answer = await world.send("POST", "/os-snapshots", body, root=root)
+    pod = world.top.pods["pod1"].endpoints[Service.COMPUTE].url
+    assert answer == await world.send("POST", "/os-snapshots", body, root=pod)
+    assert answer[0] >= 400
+    assert await world.used() == {}

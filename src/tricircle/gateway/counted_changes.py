@@ -10,9 +10,9 @@ from tricircle.core.bodies import check_object, read_value
 from tricircle.core.errors import MalformedBody, PodDead, PodError
 from tricircle.core.model import Kind, ProjectId, Service, TopId, Version
 from tricircle.core.placing import Topology
-from tricircle.core.quotas import Amounts, Excess, Limits, add_up
+from tricircle.core.quotas import Amounts, Excess, add_up
 from tricircle.core.table import Match
-from tricircle.core.volume_quotas import exceeded, exceeded_by_growth, exceeds_volume, of_type
+from tricircle.core.volume_quotas import exceeded, exceeded_by_growth, of_type
 from tricircle.gateway.answers import Answer
 from tricircle.gateway.counted_volumes import Bill, Taken, VolumeClaims, VolumePrices, read_size
 from tricircle.gateway.engine import ComposedAnswer
@@ -138,7 +138,7 @@ class VolumeActions:
         plain = add_up([{"volumes": 1, "gigabytes": volume.size_gib}, *weights])
         typed = of_type(plain, type_name, kept)
         amounts = {name: amount for name, amount in typed.items() if name not in plain}
-        return Bill([amounts], lambda excess, _: exceeded(excess, "volumes", volume.size_gib))
+        return Bill([amounts], lambda excess: exceeded(excess, "volumes", volume.size_gib))
 
 
 _COUNTED = frozenset({"os-extend", "os-retype", "os-extend_volume_completion", "revert"})
@@ -158,12 +158,8 @@ def _extension(call: Call, volume: HeldVolume, kept: frozenset[str]) -> Bill | N
     allowed = ("available", "in-use")[: 1 + (call.inbound.version >= _EXTENDS_IN_USE)]
     if growth_gib <= 0 or volume.status not in allowed:
         return None
-
-    def words(excess: Excess, limits: Limits) -> str:
-        too_large = exceeds_volume(size_gib, limits.project)
-        return too_large or exceeded_by_growth(excess, growth_gib)
-
-    return Bill([of_type({"gigabytes": growth_gib}, volume.type_name, kept)], words)
+    amounts = of_type({"gigabytes": growth_gib}, volume.type_name, kept)
+    return Bill([amounts], lambda excess: exceeded_by_growth(excess, growth_gib), size_gib)
 
 
 class Restorations:
@@ -181,10 +177,10 @@ class Restorations:
 
         async def price(kept: frozenset[str]) -> Bill | None:
             bill = await self._prices.of_restored_volume(inbound, call.pod, call.top_id, kept)
-            words = bill.words if bill is not None else None
-            if bill is None or words is None:
+            if bill is None:
                 return None
-            return replace(bill, words=lambda excess, limits: _unnamed(words(excess, limits)))
+            words = bill.words
+            return replace(bill, words=lambda excess: _unnamed(words(excess)))
 
         return Change(await self._claims.take(project_id, price, inbound.request_id), project_id)
 
@@ -271,7 +267,8 @@ class _Offer:
     async def price(self, kept: frozenset[str]) -> Bill:
         """Return what all of it takes."""
         shares = [of_type(amounts, self.volume.type_name, kept) for amounts in self.plain]
-        return Bill(shares, _AcceptanceWords(self.volume.size_gib, self.snapshots_gib, shares))
+        size_gib = self.volume.size_gib
+        return Bill(shares, _AcceptanceWords(size_gib, self.snapshots_gib, shares), size_gib)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +279,8 @@ class _AcceptanceWords:
     snapshots_gib: int
     shares: Sequence[Amounts]
 
-    def __call__(self, excess: Excess, limits: Limits) -> str:
+    def __call__(self, excess: Excess) -> str:
         volume, used = self.shares[0], excess.used
-        too_large = exceeds_volume(self.volume_gib, limits.project)
         overs = _find_overs(volume, used, excess.limits)
         resource, size_gib = "volumes", self.volume_gib
         if not overs:
@@ -292,7 +288,7 @@ class _AcceptanceWords:
             overs = _find_overs(add_up(self.shares[1:]), used, excess.limits)
             resource, size_gib = "snapshots", self.snapshots_gib
         told = exceeded(Excess(overs, excess.limits, used), resource, size_gib)
-        return too_large or told.removeprefix("VolumeSizeExceedsAvailableQuota: ")
+        return told.removeprefix("VolumeSizeExceedsAvailableQuota: ")
 
 
 def _unnamed(told: str) -> str:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from tricircle.core.backup_records import read_backup_record
 from tricircle.core.bodies import read_value
 from tricircle.core.errors import (
+    NotFound,
     OverLimit,
-    ServiceUnavailable,
     TricircleError,
 )
 from tricircle.core.model import Kind, Pod, ProjectId, TopId
 from tricircle.core.placing import Topology
-from tricircle.core.quotas import Amounts, Claim, Excess, Holder, Limits, add_up
+from tricircle.core.quotas import Amounts, Claim, Excess, Holder, add_up
 from tricircle.core.volume_quotas import VOLUMES, exceeded, exceeds_volume, of_type
 from tricircle.gateway.counted import ClaimKeeper, CountedCreation, Uncounted
 from tricircle.gateway.creation import PlainCreation
@@ -27,11 +27,11 @@ from tricircle.usecases.locate import Locator, is_id
 from tricircle.usecases.quotas import Refused
 from tricircle.usecases.volume_usage import HeldVolume, VolumeFacts
 
-Words = Callable[[Excess, Limits], str]
+Words = Callable[[Excess], str]
 """Says why something is refused."""
 
 
-def _no_words(excess: Excess, limits: Limits) -> str:
+def _no_words(excess: Excess) -> str:
     return f"Unexpected over quota on {', '.join(excess.resources)}."
 
 
@@ -40,12 +40,14 @@ class Bill:
     """What a request takes, and how it is refused.
 
     ``shares`` are of one resource each; without ``keeps_id`` of several, which are not known.
+    ``volume_gib`` is how large one volume becomes.
     With ``is_partial`` it takes more, which is counted afterwards, and ``is_late`` when the pod
     itself knows it later.
     """
 
     shares: Sequence[Amounts] = ()
     words: Words = _no_words
+    volume_gib: int = 0
     keeps_id: bool = True
     is_partial: bool = False
     is_late: bool = False
@@ -86,12 +88,15 @@ class VolumeClaims:
         bill = await price(VOLUMES.families_of(standing, limits))
         if bill is None:
             return Taken(uncounted=Uncounted(holder))
+        too_large = exceeds_volume(bill.volume_gib, limits.project)
+        if too_large is not None:
+            raise self._refusal(too_large)
         uncounted = Uncounted(holder, bill.is_late) if bill.is_partial else None
         if not any(bill.shares):
             return Taken(uncounted=uncounted)
         result = await self._quotas.reserve(holder, bill.shares, standing, request_id)
         if isinstance(result, Refused):
-            raise self._refusal(bill.words(result.excess, result.limits))
+            raise self._refusal(bill.words(result.excess))
         return Taken(result, uncounted, bill.keeps_id)
 
     async def are_counted(self, project_id: ProjectId) -> bool:
@@ -185,7 +190,7 @@ class VolumePrices:
         amounts = {"volumes": 1, "gigabytes": size_gib}
         if kept:
             amounts = of_type(amounts, await self._find_type(inbound, source), kept)
-        return Bill([amounts], _volume_words(size_gib))
+        return Bill([amounts], _words("volumes", size_gib), size_gib)
 
     async def of_snapshot(self, inbound: Inbound, kept: frozenset[str]) -> Bill | None:
         """Return what a snapshot takes: the size of its volume."""
@@ -218,18 +223,15 @@ class VolumePrices:
         amounts = {"volumes": 1}
         if kept:
             amounts = of_type(amounts, await self._find_type(inbound, _Source(0, None)), kept)
-        return Bill([amounts], _volume_words(0), is_partial=True, is_late=True)
+        return Bill([amounts], _words("volumes", 0), is_partial=True, is_late=True)
 
     async def of_group_snapshot(self, inbound: Inbound, kept: frozenset[str]) -> Bill | None:
         """Return what the snapshots of a group's volumes take."""
-        body = inbound.body
-        group_id = _read_id(body, "group_snapshot.group_id") or _read_id(
-            body, "cgsnapshot.consistencygroup_id"
-        )
-        if group_id is None:
+        places = ("group_snapshot.group_id", "cgsnapshot.consistencygroup_id")
+        group = await self._find(inbound, Kind.GROUP, *places)
+        if group is None:
             return None
-        pod = await self._find_pod(inbound, Kind.GROUP, group_id)
-        volumes = await self._facts.list_volumes_of(pod, group_id, inbound.request_id)
+        volumes = await self._facts.list_volumes_of(group.pod, group.id, inbound.request_id)
         weights = [of_type(self.weigh(one.size_gib), one.type_name, kept) for one in volumes]
         amounts = add_up(weights)
         told = amounts.get("gigabytes", volumes[-1].size_gib if volumes else 0)
@@ -247,7 +249,7 @@ class VolumePrices:
             project_id = inbound.caller.project_id or ProjectId("")
             default = await self._facts.find_default_type(project_id, inbound.request_id)
             amounts = of_type(amounts, default, kept)
-        return Bill([amounts], _volume_words(size_gib))
+        return Bill([amounts], _words("volumes", size_gib), size_gib)
 
     def weigh(self, size_gib: int) -> dict[str, int]:
         """Return what a snapshot takes."""
@@ -255,10 +257,10 @@ class VolumePrices:
 
     async def _find_source(self, inbound: Inbound) -> _Source:
         """Return size and type of what a volume is made from, in Cinder's order."""
-        snapshot_id = _read_id(inbound.body, "volume.snapshot_id")
-        if snapshot_id is not None:
-            pod = await self._find_pod(inbound, Kind.SNAPSHOT, snapshot_id)
-            found = await self._facts.find_snapshot(pod, snapshot_id, inbound.request_id)
+        snapshot = await self._find(inbound, Kind.SNAPSHOT, "volume.snapshot_id")
+        if snapshot is not None:
+            pod = snapshot.pod
+            found = await self._facts.find_snapshot(pod, snapshot.id, inbound.request_id)
             if found is not None:
                 volume_id = found.volume_id
                 return _Source(found.size_gib, lambda: self._type_of(pod, volume_id, inbound))
@@ -266,12 +268,11 @@ class VolumePrices:
         if volume is not None:
             type_name = volume.type_name
             return _Source(volume.size_gib, lambda: _ready(type_name))
-        backup_id = _read_id(inbound.body, "volume.backup_id")
-        if backup_id is not None:
-            pod = await self._find_pod(inbound, Kind.BACKUP, backup_id)
-            size = await self._facts.find_backup_size(pod, backup_id, inbound.request_id)
-            return _Source(size or 0, None)
-        return _Source(0, None)
+        backup = await self._find(inbound, Kind.BACKUP, "volume.backup_id")
+        if backup is None:
+            return _Source(0, None)
+        size = await self._facts.find_backup_size(backup.pod, backup.id, inbound.request_id)
+        return _Source(size or 0, None)
 
     async def _find_type(self, inbound: Inbound, source: _Source) -> str:
         named = read_value(inbound.body, "volume.volume_type")
@@ -287,19 +288,34 @@ class VolumePrices:
         return volume.type_name if volume is not None else ""
 
     async def _find_volume(self, inbound: Inbound, place: str) -> HeldVolume | None:
-        volume_id = _read_id(inbound.body, place)
-        if volume_id is None:
+        named = await self._find(inbound, Kind.VOLUME, place)
+        if named is None:
             return None
-        pod = await self._find_pod(inbound, Kind.VOLUME, volume_id)
-        return await self._facts.find_volume(pod, volume_id, inbound.request_id)
+        return await self._facts.find_volume(named.pod, named.id, inbound.request_id)
 
-    async def _find_pod(self, inbound: Inbound, kind: Kind, top_id: str) -> Pod:
-        """Return the pod of what a request names. Raises NotFound."""
-        place = await self._locator.locate_visible(kind, top_id, inbound.caller)
+    async def _find(self, inbound: Inbound, kind: Kind, *places: str) -> _Named | None:
+        """Return what a body names at one of these places, None for what is not there.
+
+        What is no id, or the id of nothing, is the pod's to refuse.
+        """
+        values = (read_value(inbound.body, place) for place in places)
+        top_id = next((value for value in values if isinstance(value, str)), "")
+        if not is_id(top_id):
+            return None
+        try:
+            place = await self._locator.locate_visible(kind, top_id, inbound.caller)
+        except NotFound:
+            return None
         pod = self._topology().find_pod(place.pod_id)
-        if pod is None:
-            raise ServiceUnavailable(f"the pod of {kind} {top_id} is not known yet; please retry")
-        return pod
+        return None if pod is None else _Named(pod, top_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a request names, and where it is."""
+
+    pod: Pod
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,12 +330,6 @@ async def _ready(value: str) -> str:
     return value
 
 
-def _read_id(body: bytes, place: str) -> str | None:
-    """Return what a request names; what is no id is the pod's to refuse."""
-    value = read_value(body, place)
-    return value if isinstance(value, str) and is_id(value) else None
-
-
 def read_size(value: object) -> int:
     """Return a size as Cinder reads it, 0 for what is none."""
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -329,15 +339,7 @@ def read_size(value: object) -> int:
 
 
 def _words(resource: str, size_gib: int) -> Words:
-    return lambda excess, limits: exceeded(excess, resource, size_gib)
-
-
-def _volume_words(size_gib: int) -> Words:
-    def words(excess: Excess, limits: Limits) -> str:
-        too_large = exceeds_volume(size_gib, limits.project)
-        return too_large or exceeded(excess, "volumes", size_gib)
-
-    return words
+    return lambda excess: exceeded(excess, resource, size_gib)
 
 
 def _backup_bill(size_gib: int) -> Bill:
