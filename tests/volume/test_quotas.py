@@ -227,6 +227,22 @@ async def test_a_backup_is_restored_to_a_volume_that_fits(world: World) -> None:
     assert restored != volume
 
 
+async def test_the_size_of_a_backup_is_its_owners_secret(world: World) -> None:
+    volume = await world.make_volume(4)
+    _, body = await world.make("backup", volume_id=volume)
+    assert (await world.make(who="other", size=9))[0] == 202
+    path = f"/backups/{body['backup']['id']}/restore"
+    status, answer = await world.send("POST", path, {"restore": {}}, "other")
+    assert (status, list(answer)) == (404, ["itemNotFound"])
+    status, answer = await world.send(
+        "POST", f"/volumes/{volume}/action", {"os-extend": {"new_size": 9}}, "other"
+    )
+    assert (status, list(answer)) == (404, ["itemNotFound"])
+    status, answer = await world.make("snapshot", "other", volume_id=volume)
+    assert (status, list(answer)) == (404, ["itemNotFound"])
+    assert await world.used("other") == {"volumes": 1, "gigabytes": 9}
+
+
 async def test_an_imported_backup_takes_what_its_record_says(world: World) -> None:
     record = {"id": "8c2b3a64-6a3c-4a0e-9d0f-2f1a3c5b7d9e", "size": 9}
     url = base64.b64encode(json.dumps(record).encode()).decode()

@@ -172,7 +172,9 @@ class Restorations:
         """Return what a new volume of the caller's takes."""
         inbound = call.inbound
         project_id = inbound.caller.project_id
-        if project_id is None or read_value(inbound.body, "restore.volume_id") is not None:
+        if project_id is None or not call.is_callers:
+            return None
+        if read_value(inbound.body, "restore.volume_id") is not None:
             return None
 
         async def price(kept: frozenset[str]) -> Bill | None:
