@@ -126,6 +126,13 @@ def test_a_wish_outweighs_the_binding_and_history_all_figures() -> None:
     assert order(Asked("az1"), *nodes, az1=EAST, az2=WEST) == ["east", "west"]
 
 
+def test_what_must_be_apart_outweighs_the_binding_but_not_a_wish() -> None:
+    apart = frozenset([EAST.id])
+    assert order(Asked("az1", apart=apart), az1=EAST) == ["west", "east"]
+    assert order(Asked("az1", prefers=EAST.id, apart=apart)) == ["east", "west"]
+    assert order(Asked("az1", apart=apart | {WEST.id}), az1=WEST) == ["west", "east"]
+
+
 def test_a_pod_of_the_past_comes_before_one_with_more_left() -> None:
     nodes = {one.pod_id: one for one in (node(EAST, 100, 0), node(WEST, 100, 90))}
     facts = Facts(TOPOLOGY, nodes, past_pods=frozenset([WEST.id]))
@@ -202,6 +209,7 @@ def test_every_pod_is_told_why() -> None:
     assert [one.weigher for one in west.weights] == [
         "room",
         "wish",
+        "apart",
         "binding",
         "history",
         "capacity",

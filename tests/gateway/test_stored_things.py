@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.simulated_top import Top
+from tests.simulated_top import Top, open_top
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.model import Kind, Routing, TopId
-from tricircle.testing.cloud import Refuse
+from tricircle.testing.cloud import Refuse, SimulatedCloud
 from tricircle.testing.cloud.volume.records import Backup, Volume
 
 LATEST = {"OpenStack-API-Version": "volume 3.71"}
@@ -137,6 +138,25 @@ async def test_hints_that_contradict_each_other_name_both_pods(
     assert status == 400
     assert "pod1" in answer["badRequest"]["message"]
     assert "pod2" in answer["badRequest"]["message"]
+
+
+async def test_a_volume_that_is_to_be_apart_goes_to_another_pod(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    """Also from the pod that the project is bound to; where there is no other, to that one."""
+    zones = {"pod1": "az1", "pod2": "az1"}
+    async with open_top(tmp_path, SimulatedCloud(("pod1", "pod2")), "", zones) as top:
+
+        async def make(**hints: object) -> str:
+            body = {"volume": {"size": 1}, "OS-SCH-HNT:scheduler_hints": hints}
+            _, made = await ask(http, "POST", f"{root(top)}/volumes", top.member(), body)
+            return str(made["volume"]["id"])
+
+        first = await make()
+        apart = await make(different_host=first)
+        both = await make(different_host=[first, apart])
+        held = {pod: set(top.cloud.pod(pod).volume.volumes) for pod in ("pod1", "pod2")}
+        assert held == {"pod1": {first, both}, "pod2": {apart}}
 
 
 async def test_a_hint_that_names_nothing_is_the_schedulers_to_judge(

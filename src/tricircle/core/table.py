@@ -134,7 +134,8 @@ class Receipt:
 class Create:
     """Choose a pod, forward, keep the routing of what the pod made.
 
-    ``refs`` and ``hosts`` that name resources of pods decide; else the zone at ``zone``.
+    ``refs`` and ``hosts`` that name resources of pods decide; else the zone at ``zone``. Pods
+    of what ``apart`` names are tried after the others.
     ``created`` is the place of the new resource's id in the answer. ``hook`` names
     steps of the service's own (networks of a server). ``absent_zone`` are the words for a zone
     that nobody knows, where they are not those of the whole service; ``{zone}`` and
@@ -151,6 +152,7 @@ class Create:
     absent_zone: str | None = None
     rule: str | None = None
     hosts: tuple[HostRef, ...] = ()
+    apart: tuple[Ref, ...] = ()
     receipt: Receipt | None = None
 
 

@@ -58,12 +58,14 @@ class Asked:
     """What a request says of its pod.
 
     ``must`` is the pod that holds what the request names, ``prefers`` one to be tried first.
+    ``apart`` are pods with something that the new resource must share no host with.
     """
 
     zone: str | None
     must: PodId | None = None
     prefers: PodId | None = None
     needs: Needs = field(default_factory=Needs)
+    apart: frozenset[PodId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,12 @@ def _weigh_wish(asked: Asked, facts: Facts, pod: Pod) -> Weight:
     return Weight("wish", 0.0, "no wish names it")
 
 
+def _weigh_apart(asked: Asked, facts: Facts, pod: Pod) -> Weight:
+    if pod.id in asked.apart:
+        return Weight("apart", 0.0, "has what this must share no host with")
+    return Weight("apart", 500.0 if asked.apart else 0.0, "has nothing that this must avoid")
+
+
 def _weigh_binding(asked: Asked, facts: Facts, pod: Pod) -> Weight:
     if facts.bindings.get(ZoneName(asked.zone or "")) == pod.id:
         return Weight("binding", 100.0, "the project is bound to it in this zone")
@@ -248,6 +256,7 @@ def _weigh_spread(asked: Asked, facts: Facts, pod: Pod) -> Weight:
 _WEIGHERS: tuple[Callable[[Asked, Facts, Pod], Weight], ...] = (
     _weigh_room,
     _weigh_wish,
+    _weigh_apart,
     _weigh_binding,
     _weigh_history,
     _weigh_capacity,

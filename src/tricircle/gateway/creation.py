@@ -110,7 +110,9 @@ class Creator:
         demand = await self._demand(inbound, strategy)
         must = self._agreed(self._agreed(must, of_hosts), demand.must)
         self._check_zone(inbound, strategy, zone)
-        candidates = await self._candidates(inbound, zone, must, demand.prefers)
+        apart = await self.same_pod.pods_of(inbound.body, strategy.apart, inbound.caller)
+        asked = Asked(None, must, demand.prefers, apart=apart)
+        candidates = await self._candidates(inbound, zone, asked)
         batch = await self._begin(inbound, strategy, demand)
         made: list[Made] = []
         for position, creation in enumerate(batch.creations):
@@ -285,15 +287,15 @@ class Creator:
         raise BadInput(words.format(zone=name, request_id=inbound.request_id))
 
     async def _candidates(
-        self, inbound: Inbound, zone: str | None, must: PodId | None, prefers: PodId | None
+        self, inbound: Inbound, zone: str | None, asked: Asked
     ) -> Sequence[Candidate]:
         topology = self.topology()
         name, _, node = (zone or "").partition(":")
-        host = ""
+        must, host = asked.must, ""
         if node:
             forced, host = self._forced_pod(inbound.caller, topology, name, node)
             must = self._agreed(must, forced)
-        asked = Asked(name or None, must, prefers)
+        asked = replace(asked, zone=name or None, must=must)
         try:
             found = list_candidates(asked, Facts(topology))
             if node:  # whoever names it has weighed everything

@@ -54,6 +54,10 @@ class SamePod:
                 )
         return pod_id
 
+    async def pods_of(self, body: bytes, refs: Sequence[Ref], caller: Caller) -> frozenset[PodId]:
+        """Return the pods of all that ``refs`` name."""
+        return frozenset(pod_id for _, _, pod_id in await self._places(body, refs, caller))
+
     async def _places(
         self, body: bytes, refs: Sequence[Ref], caller: Caller
     ) -> list[tuple[Ref, str, PodId]]:

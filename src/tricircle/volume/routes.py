@@ -41,6 +41,10 @@ _VOLUME_REFS = (
     Ref(f"{_HINTS}.same_host[]", Kind.VOLUME, absent=None),
     Ref(f"{_HINTS}.local_to_instance", Kind.SERVER, absent=None),
 )
+_APART = (
+    Ref(f"{_HINTS}.different_host", Kind.VOLUME, absent=None),
+    Ref(f"{_HINTS}.different_host[]", Kind.VOLUME, absent=None),
+)
 _SNAPSHOT_REFS = (Ref("snapshot.volume_id", Kind.VOLUME, None, _ABSENT_VOLUME),)
 
 _VOLUME = ById(Kind.VOLUME, whole=True, zones=(_VOLUME_ZONE,), hook="counted")
@@ -84,7 +88,7 @@ _VOLUMES = [
     Row("GET", "/volumes/summary", joints.SUMMARY),
     Row("POST", "/volumes", Create(
         Kind.VOLUME, "volume.id", _VOLUME_REFS, "volume.availability_zone", zones=(_VOLUME_ZONE,),
-        hook="create_volume", rule="volume:create",
+        hook="create_volume", rule="volume:create", apart=_APART,
     )),
     *rows_of(_VOLUME, "GET /volumes/{id}", "PUT /volumes/{id}", "DELETE /volumes/{id}"),
     *rows_of(_VOLUME_ACTION, "POST /volumes/{id}/action"),
