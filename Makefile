@@ -39,7 +39,7 @@ check: python ## format, lint, types, layers, release notes and fast tests: abou
 test: python ## everything, set-up included: checks, databases, and the tests in a real lab
 	@$(HOUSE) test --pods $(PODS)
 
-test-faults: python ## the long fault runs: 10,000 jobs while workers, broker and a pod die
+test-faults: python ## the long fault runs: jobs and creations while anything dies
 	@$(HOUSE) test-faults
 
 tempest: venv ## tempest's API tests straight at a pod and through the top (AREA=compute|volume REGEX=...)
