@@ -23,7 +23,7 @@ from tricircle.core.model import Caller, Version
 from tricircle.core.placing import Topology
 from tricircle.core.table import Match
 from tricircle.core.versions import NOVA_HEADER, STANDARD_HEADER, decide_version
-from tricircle.gateway import faults
+from tricircle.gateway import faults, pages
 from tricircle.gateway.answers import Answer, Header, json_answer
 from tricircle.gateway.engine import Engine
 from tricircle.gateway.profile import Profile
@@ -77,7 +77,7 @@ class GatewayApp:
         started = time.perf_counter()
         request = _Request(scope)
         set_request_id(request.id)
-        answer = await self._guarded(request, receive)
+        answer = pages.as_wanted(await self._guarded(request, receive), request.headers)
         await _send_answer(send, answer, request.id)
         access_log.info(
             "request",
@@ -118,7 +118,7 @@ class GatewayApp:
             caller = await self._tokens.check(request.headers, request.method, request.path)
         target = _read_target(self._profile, request.path, caller)
         if target is None:
-            return faults.no_such_resource()
+            return pages.no_such_resource()
         if target.project is not None and target.project != caller.project_id:
             raise BadInput(
                 self._profile.wrong_project.format(
@@ -130,7 +130,7 @@ class GatewayApp:
         request.version = version if has_microversions else None
         match = self._find_row(request, target)
         if match is None:
-            return faults.no_such_resource()
+            return pages.no_such_resource()
         body = await _read_body(receive, request, self._limits.body_bytes)
         inbound = Inbound(
             method=request.method,

@@ -72,15 +72,6 @@ def unauthorized(authenticate: bytes) -> Answer:
     return json_answer(body, 401, ((b"www-authenticate", authenticate),))
 
 
-def no_such_resource() -> Answer:
-    """Return what Nova's and Cinder's routers answer to a path or method they do not have."""
-    body = (
-        b'{"message": "The resource could not be found.<br /><br />\\n\\n\\n", '
-        b'"code": "404 Not Found", "title": "Not Found"}'
-    )
-    return Answer(404, (JSON,), body)
-
-
 def internal_error() -> Answer:
     """Return Nova's answer to a defect of its own; the traceback is in the log only."""
     message = (
