@@ -196,6 +196,16 @@ async def test_what_is_committed_stays_until_its_resource_goes(stores: Stores) -
     assert await stores.quota_ledger.list_claims(Service.COMPUTE, SERVER) == []
 
 
+async def test_what_another_project_has_taken_stays(stores: Stores) -> None:
+    await count(stores, {WHOLE: NOTHING})
+    await stores.quota_ledger.reserve([ONE], demands(), 60)
+    await stores.quota_ledger.commit(ONE, SERVER)
+    assert not await stores.quota_ledger.free(Service.COMPUTE, SERVER, OTHER.project_id)
+    assert await used(stores) == {WHOLE: TAKEN}
+    assert await stores.quota_ledger.free(Service.COMPUTE, SERVER, PROJECT.project_id)
+    assert await used(stores) == {WHOLE: NOTHING}
+
+
 async def test_what_is_committed_without_an_id_stays(stores: Stores) -> None:
     await count(stores, {WHOLE: NOTHING})
     await stores.quota_ledger.reserve([ONE], demands(), 60)

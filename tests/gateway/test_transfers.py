@@ -183,3 +183,17 @@ async def test_snapshots_that_were_looked_at_before_are_written_down_anew(
     other = top.cloud.project_id("other")
     for one in snapshots:
         assert [row.project_id for row in await records(top, Kind.SNAPSHOT, one.id)] == [other]
+
+
+async def test_a_process_that_heard_nothing_keeps_what_the_new_owner_has(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    volume_id = await make_volume(top, http, "az2")
+    async with open_volume(top.settings) as another, serve(another) as url:
+        late = f"{url}/v3/{top.cloud.project_id('demo')}/volumes/{volume_id}"
+        assert (await ask(http, "GET", late, top.member()))[0] == 200
+        assert await accept(top, http, await offer(top, http, volume_id)) == 202
+        for _ in range(2):
+            assert (await ask(http, "GET", late, top.member()))[0] == 404
+    other = top.cloud.project_id("other")
+    assert [one.project_id for one in await records(top, Kind.VOLUME, volume_id)] == [other]

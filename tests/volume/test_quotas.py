@@ -16,7 +16,8 @@ from tests.simulated_top import Top, open_top
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.model import ProjectId, Service
 from tricircle.core.quotas import WHOLE, Amounts, Holder
-from tricircle.testing.cloud import LoseAnswer, Reply, SimulatedCloud
+from tricircle.testing.cloud import LoseAnswer, Reply, SimulatedCloud, serve
+from tricircle.wiring.volume import open_volume
 
 OPTIONS = (
     "[gateway]\ncreate_timeout_s = 2\n[volume_quota]\nvolumes = 4\ngigabytes = 10\n"
@@ -315,6 +316,24 @@ async def test_an_accepted_volume_is_its_new_owners(world: World) -> None:
     assert status == 202, answer
     assert await world.used("other") == {"volumes": 2, "gigabytes": 11, "snapshots": 1}
     assert await world.used() == {}
+
+
+async def test_who_had_a_volume_before_touches_nothing_of_its_new_owner(world: World) -> None:
+    volume = await world.make_volume(3)
+    async with open_volume(world.top.settings) as another, serve(another) as url:
+        late = f"{url}/v3"
+        assert (await world.send("GET", f"/volumes/{volume}", root=late))[0] == 200
+        offer = await world.send("POST", "/volume-transfers", {"transfer": {"volume_id": volume}})
+        transfer = offer[1]["transfer"]
+        body = {"accept": {"auth_key": transfer["auth_key"]}}
+        path = f"/volume-transfers/{transfer['id']}/accept"
+        assert (await world.send("POST", path, body, "other"))[0] == 202
+        await world.until_used({"volumes": 1, "gigabytes": 3}, "other")
+        too_large = {"os-extend": {"new_size": 11}}
+        path = f"/volumes/{volume}/action"
+        assert (await world.send("POST", path, too_large, root=late))[0] == 404
+        assert (await world.send("GET", f"/volumes/{volume}", root=late))[0] == 404
+        assert await world.used("other") == {"volumes": 1, "gigabytes": 3}
 
 
 async def test_a_volume_that_novas_proxy_makes_is_counted(world: World) -> None:

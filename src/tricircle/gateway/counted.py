@@ -118,8 +118,8 @@ class CountedResource:
 
         For who does not wait, a job or a count does it.
         """
-        if answer.status == 404 and call.inbound.caller.project_id == call.place.project_id:
-            await self._quotas.free(TopId(call.top_id))
+        if answer.status == 404 and call.is_own:
+            await self._quotas.free(TopId(call.top_id), call.place.project_id)
         return await self._inner.after(call, answer)
 
     async def failed(self, call: Call, error: PodError) -> Answer:

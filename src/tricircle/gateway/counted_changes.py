@@ -105,8 +105,8 @@ class VolumeActions:
         if not await self._claims.are_counted(project_id):
             return None
         volume = await self._facts.find_volume(call.pod, call.top_id, request_id)
-        if volume is None:
-            return None
+        if volume is None or not call.inbound.caller.may_use(volume.project_id):
+            return None  # it may have changed hands since this process heard of it
 
         async def price(kept: frozenset[str]) -> Bill | None:
             if action == "os-extend":
@@ -225,7 +225,7 @@ class CountedAcceptance:
             await self._claims.release(taken)
             return answer
         for top_id in offer.ids:
-            await self._claims.keeper.quotas.free(TopId(top_id))
+            await self._claims.keeper.quotas.free(TopId(top_id), offer.volume.project_id)
         await self._claims.keep(taken, offer.ids, inbound.request_id)
         await self._claims.recount(offer.volume.project_id, inbound.request_id)
         return answer

@@ -211,12 +211,14 @@ class Engine:
     async def _forget_absent(self, call: Call, strategy: ById) -> None:
         """Forget a routing when the pod itself says to the owner that the resource is gone.
 
-        It may have changed hands since this process heard of it.
+        It may have changed hands since this process heard of it: then only that is forgotten.
         """
-        project = call.inbound.caller.project_id
-        recorded = self._locator.find_owner
-        if call.is_own or project == await recorded(strategy.kind, call.top_id):
-            await self._locator.forget(strategy.kind, call.top_id, call.pod.id)
+        kind, project = strategy.kind, call.inbound.caller.project_id
+        owner = await self._locator.find_owner(kind, call.top_id)
+        if owner is not None and owner == project:
+            await self._locator.forget(kind, call.top_id, call.pod.id)
+        elif call.is_own:
+            self._locator.let_go(kind, call.top_id)
 
     async def _replicated(self, inbound: Inbound, match: Match, strategy: Replicated) -> Answer:
         if strategy.change is not None:

@@ -85,8 +85,13 @@ class QuotaLedger(Protocol):
         """Take a claim back: nothing came of it. May be repeated."""
         ...
 
-    async def free(self, service: Service, resource_id: TopId) -> bool:
-        """Give back what a resource took, once; False when nothing is known of it."""
+    async def free(
+        self, service: Service, resource_id: TopId, project_id: ProjectId | None = None
+    ) -> bool:
+        """Give back what a resource took, once; False when nothing is known of it.
+
+        With ``project_id`` only what it took of that project: it may be another's now.
+        """
         ...
 
     async def detach(self, service: Service, resource_id: TopId) -> None:

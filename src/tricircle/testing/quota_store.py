@@ -191,9 +191,12 @@ class MemoryQuotaLedger:
             del self._tables.claims[claim.id]
             self._tables.give_back(claim, was_made=False)
 
-    async def free(self, service: Service, resource_id: TopId) -> bool:
-        """Give back what a resource took, once; False when nothing is known of it."""
-        found = self._of(service, resource_id)
+    async def free(
+        self, service: Service, resource_id: TopId, project_id: ProjectId | None = None
+    ) -> bool:
+        """Give back what a resource took, of one project alone; False when it took nothing."""
+        held = self._of(service, resource_id)
+        found = [one for one in held if project_id in (None, one.holder.project_id)]
         for claim in found:
             del self._tables.claims[claim.id]
             self._tables.give_back(claim, was_made=True)

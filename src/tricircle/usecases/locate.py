@@ -158,6 +158,10 @@ class Locator:
     async def forget(self, kind: Kind, top_id: str, pod_id: PodId) -> None:
         """Forget our record of a resource that its pod says is gone."""
         await self._routings.forget_routing(kind, TopId(top_id), pod_id)
+        self.let_go(kind, top_id)
+
+    def let_go(self, kind: Kind, top_id: str) -> None:
+        """Drop what this process remembers of a resource; the database has the truth."""
         self._places.pop((kind, top_id), None)
 
     async def find_owner(self, kind: Kind, top_id: str) -> ProjectId | None:

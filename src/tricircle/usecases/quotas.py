@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from tricircle.core.errors import ServiceUnavailable, TricircleError
 from tricircle.core.jobs import CountUsage
-from tricircle.core.model import Service, TopId
+from tricircle.core.model import ProjectId, Service, TopId
 from tricircle.core.quotas import (
     WHOLE,
     Amounts,
@@ -134,10 +134,13 @@ class Quotas:
         except TricircleError as error:
             log.warning("claim not yet released", extra={"id": claim.id, "reason": str(error)})
 
-    async def free(self, resource_id: TopId) -> None:
-        """Give back what a resource held that is gone. Never raises: a count sets it right."""
+    async def free(self, resource_id: TopId, project_id: ProjectId) -> None:
+        """Give back what a resource held that a project has no more.
+
+        What it takes of another project by now stays. Never raises: a count sets it right.
+        """
         try:
-            await self._ledger.free(self._options.service, resource_id)
+            await self._ledger.free(self._options.service, resource_id, project_id)
         except TricircleError as error:
             log.warning("quota not yet freed", extra={"id": resource_id, "reason": str(error)})
 

@@ -152,18 +152,21 @@ class SqlQuotaLedger:
 
         await self._database.transact(work)
 
-    async def free(self, service: Service, resource_id: TopId) -> bool:
-        """Give back what a resource took, once; False when nothing is known of it."""
+    async def free(
+        self, service: Service, resource_id: TopId, project_id: ProjectId | None = None
+    ) -> bool:
+        """Give back what a resource took, of one project alone; False when it took nothing."""
         if not is_storable(resource_id):
             return False
+        held = service, resource_id, project_id
 
         async def work(connection: AsyncConnection) -> bool:
-            locking = await connection.execute(statements.lock_claims_of(service, resource_id))
+            locking = await connection.execute(statements.lock_claims_of(*held))
             if not locking.rowcount:
                 return False
-            found = await connection.execute(statements.list_claims_of(service, resource_id))
+            found = await connection.execute(statements.list_claims_of(*held))
             claims = [_read_claim(row) for row in found.all()]
-            await connection.execute(statements.forget_claims_of(service, resource_id))
+            await connection.execute(statements.forget_claims_of(*held))
             for claim in claims:
                 await connection.execute(statements.give_back(claim, was_made=True))
             return bool(claims)

@@ -265,20 +265,30 @@ def forget_claim(claim_id: ClaimId) -> Delete:
     )
 
 
-def lock_claims_of(service: Service, resource_id: TopId) -> Update:
+def lock_claims_of(
+    service: Service, resource_id: TopId, project_id: ProjectId | None = None
+) -> Update:
     """Return the update that locks what a resource took."""
-    return update(quota_claim).where(_of_resource(service, resource_id)).values(expires_at=null())
+    return (
+        update(quota_claim)
+        .where(_of_resource(service, resource_id, project_id))
+        .values(expires_at=null())
+    )
 
 
-def list_claims_of(service: Service, resource_id: TopId) -> Rows:
+def list_claims_of(
+    service: Service, resource_id: TopId, project_id: ProjectId | None = None
+) -> Rows:
     """Return a read of what a resource took, oldest first."""
-    claims = _read_claims().where(_of_resource(service, resource_id))
+    claims = _read_claims().where(_of_resource(service, resource_id, project_id))
     return claims.order_by(quota_claim.c.created_at, quota_claim.c.id)
 
 
-def forget_claims_of(service: Service, resource_id: TopId) -> Delete:
+def forget_claims_of(
+    service: Service, resource_id: TopId, project_id: ProjectId | None = None
+) -> Delete:
     """Return the delete of what a resource took."""
-    return delete(quota_claim).where(_of_resource(service, resource_id))
+    return delete(quota_claim).where(_of_resource(service, resource_id, project_id))
 
 
 def list_open_claims(holder: Holder) -> Rows:
@@ -347,8 +357,13 @@ def _of_user(holder: Holder) -> ColumnElement[bool]:
     return quota_limit.c.user_id == holder.user_id
 
 
-def _of_resource(service: Service, resource_id: TopId) -> ColumnElement[bool]:
-    return and_(quota_claim.c.resource_id == resource_id, quota_claim.c.service == service.value)
+def _of_resource(
+    service: Service, resource_id: TopId, project_id: ProjectId | None
+) -> ColumnElement[bool]:
+    """Return what holds of the claims of a resource: those of all projects, or of one."""
+    claims = quota_claim.c
+    held = and_(claims.resource_id == resource_id, claims.service == service.value)
+    return held if project_id is None else and_(held, claims.project_id == project_id)
 
 
 def _key(holder: Holder) -> dict[str, str]:
