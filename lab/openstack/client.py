@@ -8,10 +8,14 @@ import io
 import json
 import logging
 import sys
+import time
 from multiprocessing import get_context
 from typing import Any
 
 from openstackclient.shell import OpenStackShell
+
+PATIENCE_S = 60
+PAUSE_S = 0.5
 
 
 class Said(logging.Handler):
@@ -30,6 +34,7 @@ def run(options: list[str], commands: list[list[str]]) -> list[dict[str, Any]]:
     """Return for each command its exit code, what it printed and what it said of errors.
 
     ``options`` are those before a command, e.g. ``--os-cloud``; all commands share one token. The
+    word ``@id`` is what the last JSON has under ``id``, for what cannot be named otherwise. The
     client keeps its connections in its classes, so each session needs a process of its own.
     """
     said = Said()
@@ -39,7 +44,44 @@ def run(options: list[str], commands: list[list[str]]) -> list[dict[str, Any]]:
         shell.configure_logging()
         shell.initialize_app([])
     logging.getLogger("").handlers[:] = [said]
-    return [_run_one(shell, said, command) for command in commands]
+    shown: dict[str, str] = {}
+    done = []
+    for command in commands:
+        words = [shown.get(word, word) for word in command]
+        done.append(_run_until(shell, said, words))
+        if command[-1] == "json" and not done[-1]["code"]:
+            shown = _words(json.loads(done[-1]["out"]))
+    return done
+
+
+def _words(shown: dict[str, Any] | list[dict[str, Any]]) -> dict[str, str]:
+    """Return what a later command may name of what was shown, of a list what is first there."""
+    first = shown[0] if isinstance(shown, list) else shown
+    return {f"@{key}": str(value) for key, value in first.items()}
+
+
+def _run_until(shell: OpenStackShell, said: Said, command: list[str]) -> dict[str, Any]:
+    """Run a command, or one after ``until STATUS``, again and again until that is what it shows.
+
+    It then says its status, which is ``gone`` when nothing can be shown. An end that is another
+    one, or too late, is told as it is.
+    """
+    if command[0] != "until":
+        return _run_one(shell, said, command)
+    ends = time.monotonic() + PATIENCE_S
+    while True:
+        told = _run_one(shell, said, command[2:])
+        status = _status(told)
+        if status in (command[1], "gone", "error") or time.monotonic() > ends:
+            return {**told, "error": f"{status} {told['error']}"}
+        time.sleep(PAUSE_S)
+
+
+def _status(told: dict[str, Any]) -> str:
+    if told["code"]:
+        return "gone"
+    shown = {key.lower(): value for key, value in json.loads(told["out"]).items()}
+    return str(shown["status"])
 
 
 def _run_one(shell: OpenStackShell, said: Said, command: list[str]) -> dict[str, Any]:
