@@ -210,6 +210,9 @@ def volume_sections(
             "build_interval": 1,
             "region": place.region,
             "volume_type_multiattach": MULTIATTACH,
+            "vendor_name": "Tricircle lab",
+            "storage_protocol": "file",
+            "manage_snapshot_ref": "source-name,snapshot-%s",
         },
         "volume-feature-enabled": {
             "backup": True, "snapshot": True, "clone": True, "extend_attached_volume": True,
