@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,16 @@ def attach(top: Top, pod: str, volume: Volume) -> str:
     """Let Nova attach a volume to a server of its pod; return the attachment's id."""
     server = top.cloud.pod(pod).compute.add_servers(1, volume.project_id)[0]
     return top.cloud.pod(pod).volume.attach_to_server(volume.id, server.uuid, "/dev/vdb", "host")
+
+
+@contextmanager
+def without_table(top: Top, name: str) -> Iterator[None]:
+    """Take a table of the top away."""
+    path = top.settings.database.connection.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(f"ALTER TABLE {name} RENAME TO away")
+        yield
+        database.execute(f"ALTER TABLE away RENAME TO {name}")
 
 
 async def records(top: Top, attachment: str) -> list[Routing]:
@@ -101,6 +113,20 @@ async def test_whoever_looks_at_an_attachment_first_is_not_written_down_as_its_o
     assert (await ask(http, "GET", f"{root(top)}/attachments/{attachment}", top.member()))[0] == 200
     demo = top.cloud.project_id("demo")
     assert [one.project_id for one in await records(top, attachment)] == [demo]
+
+
+async def test_an_attachment_that_is_gone_is_told_while_the_database_is_away(
+    top: Top, http: aiohttp.ClientSession
+) -> None:
+    attachment = attach(top, "pod2", add_volume(top, "pod2"))
+    url = f"{root(top)}/attachments/{attachment}"
+    assert (await ask(http, "GET", url, top.member()))[0] == 200
+    nova = {**top.member(), "X-Service-Token": top.cloud.token("nova", "service", ("service",))}
+    assert (await ask(http, "DELETE", f"{url}x", nova))[0] == 404  # the token is known now
+    with without_table(top, "routing"):
+        status, body = await ask(http, "DELETE", url, nova)
+        assert (status, body) == (200, {"attachments": []})
+        assert (await ask(http, "GET", url, top.member()))[0] == 404
 
 
 async def test_a_server_that_is_nowhere_waits_for_no_pod(

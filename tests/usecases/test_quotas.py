@@ -7,15 +7,16 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tests.usecases.networks_world import Died, Life, Mortal
 from tricircle.adapters.bus import SilentBell
-from tricircle.core.errors import PodDead
+from tricircle.core.errors import PodDead, ServiceUnavailable
 from tricircle.core.jobs import CountUsage, SweepUsage
 from tricircle.core.model import Pod, PodId, ProjectId, Service, TopId
-from tricircle.core.quotas import WHOLE, Amounts, Claim, Holder
+from tricircle.core.quotas import WHOLE, Amounts, Claim, Holder, Standing
 from tricircle.core.runs import Errand, NotYet, Succeeded
 from tricircle.testing.store import MemoryStores
 from tricircle.usecases.counting import PATIENT_ATTEMPTS, CountJobs, UsageCount
@@ -218,3 +219,26 @@ async def test_a_gateway_killed_anywhere_leaves_nothing_miscounted(
             assert await world.boot(), step
             held += 1
         assert await world.boot() is None, step
+
+
+class AwayLedger:
+    """A ledger whose database is away."""
+
+    async def find_standing(self, holder: Holder, fresh_s: float) -> Standing:
+        raise ServiceUnavailable("the database does not answer")
+
+
+async def test_whether_a_project_is_counted_takes_no_answer_away() -> None:
+    world = World()
+    assert not await world.quotas.has_numbers(ALICE)
+    await world.reserve()
+    assert await world.quotas.has_numbers(ALICE)
+    ledger: Any = AwayLedger()
+    away = Quotas(
+        QuotaOptions(Service.COMPUTE, LIMITS, TTL_S),
+        ledger,
+        world.counting,
+        Leftovers(world.requests),
+        lambda: "claim",
+    )
+    assert not await away.has_numbers(ALICE)

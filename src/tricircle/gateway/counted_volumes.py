@@ -107,7 +107,7 @@ class VolumeClaims:
     async def recount(self, project_id: ProjectId, request_id: str) -> None:
         """Have a project counted, if it is counted at all, once nothing is under way."""
         holder = Holder(VOLUMES.service, project_id)
-        if (await self._quotas.find_standing(holder)).used:
+        if await self._quotas.has_numbers(holder):
             await self._quotas.count_later(holder, request_id)
 
     async def keep(self, taken: Taken, top_ids: Sequence[str | None], request_id: str) -> None:

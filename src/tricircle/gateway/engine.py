@@ -138,11 +138,18 @@ class Engine:
             return await hook.failed(call, error)
         if hook is not None:
             answer = await hook.after(call, answer)
-        await self._note(call, strategy, answer)
+        try:
+            await self._note(call, strategy, answer)
+        except ServiceUnavailable as error:
+            facts = {"kind": strategy.kind, "id": call.top_id, "reason": str(error)}
+            log.warning("answer of a pod not written down yet", extra=facts)
         return answer
 
     async def _note(self, call: Call, strategy: ById, answer: Answer) -> None:
-        """Make our records what a pod's answer says: what is gone, and whose the rest is."""
+        """Make our records what a pod's answer says: what is gone, and whose the rest is.
+
+        Raises ServiceUnavailable; whoever asks for it next has the records made right.
+        """
         kind, status = strategy.kind, answer.status
         if strategy.made is not None and status < 300:
             await self._keep_made(call, strategy.made, answer)
@@ -196,17 +203,12 @@ class Engine:
         return pod
 
     async def _keep_made(self, call: Call, made: tuple[Kind, str], answer: Answer) -> None:
-        """Write down what a request made beside; who finds no record of it asks the pods."""
+        """Write down what a request made beside. Raises ServiceUnavailable."""
         kind, where = made
         made_id = read_value(answer.body, where)
-        if not isinstance(made_id, str):
-            return
-        project = call.inbound.caller.project_id or call.place.project_id
-        try:
+        if isinstance(made_id, str):
+            project = call.inbound.caller.project_id or call.place.project_id
             await self._locator.keep(kind, made_id, Place(call.pod.id, BottomId(made_id), project))
-        except ServiceUnavailable as error:
-            facts = {"kind": kind, "id": made_id, "pod": call.pod.name, "reason": str(error)}
-            log.warning("made in a pod and not written down yet", extra=facts)
 
     async def _forget_absent(self, call: Call, strategy: ById) -> None:
         """Forget a routing when the pod itself says to the owner that the resource is gone.

@@ -151,6 +151,15 @@ class Quotas:
         except TricircleError as error:
             log.warning("quota not yet right", extra={"id": resource_id, "reason": str(error)})
 
+    async def has_numbers(self, holder: Holder) -> bool:
+        """Tell whether a project is counted. Never raises: False when that cannot be known."""
+        try:
+            return bool((await self.find_standing(holder)).used)
+        except ServiceUnavailable as error:
+            facts = {"project": holder.project_id, "reason": str(error)}
+            log.warning("quota not yet right", extra=facts)
+            return False
+
     async def count_soon(self, holder: Holder, request_id: str) -> None:
         """Have a project counted by a job: something changed that was not reserved."""
         await self._leftovers.hand_over([_job(holder)], request_id)

@@ -96,8 +96,7 @@ class CountedActions:
     async def _count(self, call: Call, *, is_done: bool) -> None:
         """Have a counted project counted, at once when the pod is done with the server."""
         project = Holder(self._quotas.service, call.place.project_id)
-        standing = await self._quotas.find_standing(project)
-        if not standing.used:
+        if not await self._quotas.has_numbers(project):
             return
         count = self._quotas.count_soon if is_done else self._quotas.count_later
         await count(project, call.inbound.request_id)
