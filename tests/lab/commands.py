@@ -114,27 +114,22 @@ availability zone list --compute -f csv
 availability zone list --compute --long -f csv
 """
 COMPUTE_NEW = """
-server list -f csv
 server list --long -f csv
-server list --all-projects --long -f csv
 server list --tags {mark} -f csv
 server list --locked -f csv
 server list --marker {absent} -f csv
 server show {server} -f json
 server show --topology {server} -f json
 server event list --long {server} -f csv
-server migration list -f csv
 server migration list --server {server} -f csv
 server migration show {server} 1 -f json
 server set --tag {mark} {server}
 server unset --tag {mark} {server}
 server set --description why {server}
-server unset --description {server}
 server lock --reason why {server}
 server unlock {server}
 server create --flavor m1.tiny --image tiny-image --nic none --key-name no-such-key {mark}
 server create --flavor m1.tiny --image tiny-image --nic none --hostname no.such-name! {mark}
-server resume {server}
 server evacuate {server}
 server volume list {server} -f csv
 server group create --policy anti-affinity --rule max_server_per_host=2 {mark} -f json
@@ -142,37 +137,21 @@ server group create --policy affinity --rule max_server_per_host=2 {mark}-bad -f
 server group show {mark} -f json
 server group list --long --limit 1 -f csv
 server group delete {mark}
-console url show {server} -f json
 flavor list --long -f csv
-flavor show m1.tiny -f json
 flavor create --ram 64 --vcpus 1 --disk 1 --description why {mark} -f json
 flavor set --description more {mark}
-flavor set --project {project} {mark}
 flavor delete {mark}
 keypair create --public-key {public_key} --type ssh {mark} -f json
-keypair list --limit 1 -f csv
 keypair list --project {project} -f csv
 keypair show --user {user} {mark} -f json
 keypair delete {mark}
-aggregate list --long -f csv
-aggregate create --zone {mark}-zone {mark} -f json
-aggregate show {mark} -f json
-aggregate delete {mark}
 hypervisor list --long -f csv
 hypervisor list --limit 1 -f csv
 hypervisor show {hypervisor} -f json
 hypervisor show {absent} -f json
-hypervisor stats show -f json
 compute service list --long -f csv
-compute service set --enable {host} nova-compute
 compute service set --up no-such-host nova-compute
-compute service set --disable no-such-host nova-compute
 compute service delete {absent}
-quota show --compute -f csv
-limits show --absolute -f csv
-usage list -f csv
-usage show -f json
-availability zone list --compute --long -f csv
 """
 VOLUME = """
 volume list -f csv

@@ -37,9 +37,14 @@ def _of_others(lines: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(one for one in lines if any(name in one for name in OF_OTHERS))
 
 
-def _without_life(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the commands for somebody who cannot make what later ones are about."""
-    return tuple(one for one in lines if "{mark}" not in one or " create " in one)
+def _for_reader(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the commands that may be refused to a reader, or show him something.
+
+    He makes nothing that a later command could be about, and finds no more than others do.
+    """
+    nothing = ("{absent}", "no-such-")
+    found = (one for one in lines if not any(name in one for name in nothing))
+    return tuple(one for one in found if "{mark}" not in one or " create " in one)
 
 
 def _sessions() -> dict[tuple[str, str], tuple[str, ...]]:
@@ -54,7 +59,7 @@ def _sessions() -> dict[tuple[str, str], tuple[str, ...]]:
     return {
         ("admin", "compute 2.1"): compute,
         ("demo", "compute 2.1"): compute + refused,
-        ("reader", "compute 2.1"): compute + refused,
+        ("reader", "compute 2.1"): _for_reader(compute) + refused,
         ("other", "compute 2.1"): _of_others(compute) + refused,
         ("admin", "compute 2.100"): compute_new,
         ("demo", "compute 2.100"): tuple(
@@ -62,11 +67,11 @@ def _sessions() -> dict[tuple[str, str], tuple[str, ...]]:
         ),
         ("admin", "volume 3"): volume,
         ("demo", "volume 3"): volume,
-        ("reader", "volume 3"): _without_life(volume) + volume_refused,
+        ("reader", "volume 3"): _for_reader(volume) + volume_refused,
         ("other", "volume 3"): _of_others(volume) + volume_refused,
         ("admin", "volume 3.70"): volume_new + _lines(commands.VOLUME_TOLD),
         ("demo", "volume 3.70"): volume_new,
-        ("reader", "volume 3.70"): _without_life(volume_new),
+        ("reader", "volume 3.70"): _for_reader(volume_new),
         ("other", "volume 3.70"): _of_others(volume_new),
     }
 
