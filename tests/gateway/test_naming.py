@@ -12,7 +12,7 @@ from tests.usecases.networks_world import FixedCredential
 from tests.usecases.replicas_world import World
 from tricircle.compute.routes import TABLE
 from tricircle.core.errors import ServiceUnavailable
-from tricircle.core.model import Caller, Kind, ProjectId, UserId, Version
+from tricircle.core.model import Caller, Kind, PodId, ProjectId, TopId, UserId, Version
 from tricircle.core.table import Naming
 from tricircle.gateway.answers import JSON, Answer
 from tricircle.gateway.naming import Names
@@ -20,6 +20,7 @@ from tricircle.gateway.outbound import Outbound
 from tricircle.gateway.request import Inbound, Target
 from tricircle.usecases.twin_ids import TwinIds
 
+NOWHERE = "00000000-0000-4000-8000-000000000000"
 NAMING = Naming(
     (Kind.VOLUME_TYPE,),
     words=("types",),
@@ -114,12 +115,14 @@ class Reachable:
     """A store whose database may be away."""
 
     is_away = False
+    calls = 0
 
     def __init__(self, store: object) -> None:
         self._store = store
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
         async def call(*args: object, **kwargs: object) -> object:
+            self.calls += 1
             if self.is_away:
                 raise ServiceUnavailable("the database is away")
             found: object = await getattr(self._store, name)(*args, **kwargs)
@@ -174,3 +177,26 @@ async def test_a_new_disk_of_a_server_has_the_pods_type(world: NamesWorld, names
     asked = replace(asked, inbound=replace(asked.inbound, naming=match.row.naming))
     sent = await names.for_pod(world.pods["west"], asked)
     assert sent.body == (text % (west, top)).encode()
+
+
+async def test_many_pods_are_looked_for_at_once(
+    world: NamesWorld, twins: TwinIds, upkeep: Any
+) -> None:
+    names, pods = Names(twins), [*world.pods.values()] * 10
+    asked = world.outbound(f"/types/{NOWHERE}", f"marker={NOWHERE}")
+    assert await names.list_lacking(pods, asked) == []
+    before = upkeep.calls
+    assert await names.list_lacking(pods, asked) == []
+    assert await names.for_pods([(pod, asked) for pod in pods]) == [asked] * 20
+    assert upkeep.calls - before <= 4
+
+
+async def test_pods_without_what_others_have_are_told_apart(
+    world: NamesWorld, names: Names
+) -> None:
+    top, _ = world.ids
+    await world.twins.find_all(Kind.VOLUME_TYPE, top, "req-1")
+    await world.twins.keep(Kind.VOLUME_TYPE, TopId(top), PodId("west"), None)
+    pods = [*world.pods.values()]
+    lacking = await names.list_lacking(pods, world.outbound(f"/types/{top}"))
+    assert [pod.name for pod in lacking] == ["west"]

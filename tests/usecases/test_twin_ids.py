@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from tests.usecases.networks_world import FixedCredential
 from tests.usecases.replicas_world import EAST, WEST, World
 from tricircle.core.model import BottomId, Kind, TopId
-from tricircle.usecases.twin_ids import KEPT_S, LEARN_AGAIN_S
+from tricircle.usecases.twin_ids import KEPT_S, LEARN_AGAIN_S, TwinIds
 
 TYPE = Kind.VOLUME_TYPE
 REQUEST_ID = "req-user"
@@ -105,3 +107,26 @@ async def test_kinds_are_known_each_by_itself(world: World) -> None:
     )
     assert known.find_top(group_type) == world.sim.pod("east").volume.consistent_type.id
     assert known.find_top(default(world, "west")) == default(world, "east")
+
+
+class CountedReads:
+    """``interfaces.store.RoutingUpkeep`` that tells how often all routings were read."""
+
+    def __init__(self, upkeep: Any) -> None:
+        self._upkeep, self.count = upkeep, 0
+
+    async def list_routings(self, **query: Any) -> Any:
+        self.count += "after" not in query
+        await asyncio.sleep(0)
+        return await self._upkeep.list_routings(**query)
+
+
+async def test_many_at_once_that_do_not_know_an_id_read_once(world: World) -> None:
+    reads: Any = CountedReads(world.stores.upkeep)
+    stores, credential = world.stores, FixedCredential(world.service)
+    twins = TwinIds(stores.routings, reads, stores.pods, world.cloud, credential, world.clock)
+    await twins.find_all(TYPE, NOWHERE, REQUEST_ID)
+    await twins.find_all(TYPE, default(world, "east"), REQUEST_ID)
+    before = reads.count
+    await asyncio.gather(*(twins.find_all(TYPE, NOWHERE, REQUEST_ID) for _ in range(50)))
+    assert reads.count - before <= 2

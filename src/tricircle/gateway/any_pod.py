@@ -42,8 +42,8 @@ class AnyPod:
 
     async def _in_order(self, outbound: Outbound) -> list[Pod]:
         """Return the pods, those last that are known not to have yet what the path names."""
-        pods, names = self.list_pods(), self._forwarder.names
-        lacking = [pod for pod in pods if await names.lacks(pod, outbound)]
+        pods = self.list_pods()
+        lacking = await self._forwarder.names.list_lacking(pods, outbound)
         return [*(pod for pod in pods if pod not in lacking), *lacking]
 
     def list_pods(self) -> list[Pod]:

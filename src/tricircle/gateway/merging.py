@@ -65,15 +65,10 @@ class Merger:
     async def _named(self, inbound: Inbound, asks: Sequence[PodAsk]) -> Sequence[PodAsk]:
         """Return what pods are asked with their own ids in the query."""
         whole = Outbound.of(inbound)
-        return [
-            replace(
-                ask,
-                query=(
-                    await self.forwarder.names.for_pod(ask.pod, replace(whole, query=ask.query))
-                ).query,
-            )
-            for ask in asks
-        ]
+        named = await self.forwarder.names.for_pods(
+            [(ask.pod, replace(whole, query=ask.query)) for ask in asks]
+        )
+        return [replace(ask, query=one.query) for ask, one in zip(asks, named, strict=True)]
 
     def _asks(self, inbound: Inbound) -> list[PodAsk]:
         """Return the pods to ask; a filter by zone chooses them and is put in their words.

@@ -25,43 +25,34 @@ class Names:
     def __init__(self, twins: TwinIds) -> None:
         self._twins = twins
 
-    async def lacks(self, pod: Pod, outbound: Outbound) -> bool:
-        """Tell whether a request's path names something that other pods have and this one not."""
+    async def list_lacking(self, pods: Iterable[Pod], outbound: Outbound) -> Sequence[Pod]:
+        """Return those of the pods that have not what a request's path names, and others have."""
         naming = outbound.inbound.naming
         if naming is None:
-            return False
+            return ()
         ids = _ids_in_path(naming, outbound.path)
         known = await self._twins.resolve(naming.kinds, _knows(ids), outbound.inbound.request_id)
-        return any(known.find_top(one) and not known.find_bottom(pod.id, one) for one in ids)
+        named = [one for one in ids if known.find_top(one)]
+        return [pod for pod in pods if not all(known.find_bottom(pod.id, one) for one in named)]
 
     async def for_pod(self, pod: Pod, outbound: Outbound) -> Outbound:
         """Return a request with the ids in it made the pod's."""
-        naming = outbound.inbound.naming
+        [made] = await self.for_pods([(pod, outbound)])
+        return made
+
+    async def for_pods(self, asks: Sequence[tuple[Pod, Outbound]]) -> Sequence[Outbound]:
+        """Return what pods are asked of one request, with the ids in it made each pod's."""
+        named = [(pod, outbound, _ids_in_request(outbound)) for pod, outbound in asks]
+        naming = next((outbound.inbound.naming for _, outbound, ids in named if ids), None)
         if naming is None:
-            return outbound
-        ids = [*_ids_in_path(naming, outbound.path), *_ids_in_query(naming, outbound.query)]
-        for place in naming.body if outbound.body else ():
-            ids += _ids_in(read_texts(outbound.body, place))
-        if not ids:
-            return outbound
+            return [outbound for _, outbound in asks]
 
         def is_enough(known: Counterparts) -> bool:
-            return all(known.find_bottom(pod.id, one) for one in ids)
+            return all(known.find_bottom(pod.id, one) for pod, _, ids in named for one in ids)
 
-        known = await self._twins.resolve(naming.kinds, is_enough, outbound.inbound.request_id)
-
-        def to_bottom(text: str) -> str:
-            return known.to_bottom(pod.id, text)
-
-        body = outbound.body
-        for place in naming.body if body else ():
-            body = replace_value(body, place, _on_texts(to_bottom))
-        return replace(
-            outbound,
-            path=_after(naming.words).sub(lambda found: to_bottom(found[0]), outbound.path),
-            query=_edit_query(naming, outbound.query, to_bottom),
-            body=body,
-        )
+        request_id = asks[0][1].inbound.request_id
+        known = await self._twins.resolve(naming.kinds, is_enough, request_id)
+        return [_with_ids_of(pod, outbound, naming, known) for pod, outbound in asks]
 
     async def for_client(self, naming: Naming | None, answer: Answer, request_id: str) -> Answer:
         """Return an answer with the ids in it made the top's; in an error wherever they are."""
@@ -105,6 +96,33 @@ class Names:
             return await self._twins.resolve(naming.kinds, is_enough, request_id)
         except ServiceUnavailable:
             return Counterparts()
+
+
+def _ids_in_request(outbound: Outbound) -> list[str]:
+    naming = outbound.inbound.naming
+    if naming is None:
+        return []
+    ids = [*_ids_in_path(naming, outbound.path), *_ids_in_query(naming, outbound.query)]
+    for place in naming.body if outbound.body else ():
+        ids += _ids_in(read_texts(outbound.body, place))
+    return ids
+
+
+def _with_ids_of(pod: Pod, outbound: Outbound, naming: Naming, known: Counterparts) -> Outbound:
+    """Return a request with the ids in it made a pod's."""
+
+    def to_bottom(text: str) -> str:
+        return known.to_bottom(pod.id, text)
+
+    body = outbound.body
+    for place in naming.body if body else ():
+        body = replace_value(body, place, _on_texts(to_bottom))
+    return replace(
+        outbound,
+        path=_after(naming.words).sub(lambda found: to_bottom(found[0]), outbound.path),
+        query=_edit_query(naming, outbound.query, to_bottom),
+        body=body,
+    )
 
 
 def _knows(ids: Iterable[str]) -> Callable[[Counterparts], bool]:

@@ -59,6 +59,9 @@ class TwinIds:
         self._kept: dict[Kind, _Kept] = {}
         self._learned_at_s: dict[Kind, float] = {}
         self._learning = asyncio.Lock()
+        self._reading = {kind: asyncio.Lock() for kind in _RESOURCES}
+        self._reads = dict.fromkeys(_RESOURCES, 0)
+        self._last: dict[Kind, Counterparts | str] = {}
 
     async def resolve(
         self, kinds: Collection[Kind], is_enough: Callable[[Counterparts], bool], request_id: str
@@ -127,13 +130,34 @@ class TwinIds:
         if kept is not None and now - kept.read_at_s < kept_s:
             return kept.counterparts
         try:
-            read = read_counterparts(await self._list(kind))
+            read = await self._read_anew(kind)
         except ServiceUnavailable:
             if kept is None:
                 raise
             return kept.counterparts
         self._kept[kind] = _Kept(read, now)
         return read
+
+    async def _read_anew(self, kind: Kind) -> Counterparts:
+        """Return what the database has. All who come during one read share the next one."""
+        reads = self._reads[kind]
+        async with self._reading[kind]:
+            # without an outcome the reader was cancelled
+            if self._reads[kind] == reads or kind not in self._last:
+                self._reads[kind] += 1
+                self._last.pop(kind, None)
+                self._last[kind] = await self._try_to_read(kind)
+            last = self._last[kind]
+        if isinstance(last, str):
+            raise ServiceUnavailable(last)
+        return last
+
+    async def _try_to_read(self, kind: Kind) -> Counterparts | str:
+        """Return what the database has, or in words why nobody can tell."""
+        try:
+            return read_counterparts(await self._list(kind))
+        except ServiceUnavailable as error:
+            return str(error)
 
     async def _list(self, kind: Kind) -> Sequence[Routing]:
         found: list[Routing] = []
