@@ -40,6 +40,8 @@ def test_a_request_finds_its_row_and_the_values_of_its_path(row: Row) -> None:
     assert dict(found.params) == values
 
 
-@pytest.mark.parametrize("path", ["/no-such-thing", "/servers/1/no-such-thing"])
+@pytest.mark.parametrize(
+    "path", ["/no-such-thing", "/servers/1/no-such-thing", "/servers/", "/servers//1"]
+)
 def test_a_path_that_nova_does_not_have_finds_no_row(path: str) -> None:
     assert TABLE.find("GET", path) is None

@@ -427,7 +427,9 @@ class Table:
         return word in self._root.fixed
 
     def _walk(self, path: str) -> tuple[_Branch | None, list[str]]:
-        return self._root.find([part for part in path.split("/")[1:] if part], [])
+        parts = path.split("/")[1:] if path != "/" else []
+        # as in Nova and Cinder: an empty name is nothing's, so a slash at the end is none either
+        return (None, []) if "" in parts else self._root.find(parts, [])
 
 
 class _Branch:
