@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.usecases.test_listing import NoDatabase, Pages, Top, follow_links
+from tests.usecases.test_listing import NEW, NoDatabase, Pages, Top, follow_links
 from tricircle.compute.routes import ROWS as COMPUTE_ROWS
 from tricircle.core.merge import Listing
 from tricircle.core.query import list_values
@@ -83,7 +83,7 @@ def tops(draw: st.DrawFn, listing: Listing) -> Top:
     for number in dice.sample(range(2**32), draw(st.integers(0, MOST_ROWS))):
         row = _make_row(listing, f"{number:08x}", dice)
         pods[dice.choice(names)].rows.append(row)
-    return Top(ListedPods(listing, pods))
+    return Top(ListedPods(listing, pods, NEW), version=NEW)
 
 
 @st.composite

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from tricircle.core.errors import PodDead
 from tricircle.core.merge import Listing
-from tricircle.core.model import Endpoint, Pod, PodId, Service
+from tricircle.core.model import Endpoint, Pod, PodId, Service, Version
 from tricircle.core.query import list_values
 from tricircle.core.sorting import Compare, Dialect, SortTerm
 from tricircle.interfaces.cloud import Headers, PodRequest
@@ -75,11 +75,13 @@ class ListedPods:
     """A ``Cloud`` of such pods for one listing.
 
     ``requests`` are those that were sent; ``before`` is called with each, so that
-    something may happen in the middle of a page.
+    something may happen in the middle of a page. All are of one microversion.
     """
 
-    def __init__(self, listing: Listing, pods: Mapping[str, ListedPod]) -> None:
-        self.listing, self.pods = listing, dict(pods)
+    def __init__(
+        self, listing: Listing, pods: Mapping[str, ListedPod], version: Version | None = None
+    ) -> None:
+        self.listing, self.pods, self._version = listing, dict(pods), version
         self.before: Callable[[str, PodRequest], None] = lambda name, request: None
         self.requests: list[tuple[str, PodRequest]] = []
 
@@ -113,11 +115,11 @@ class ListedPods:
 
     def sort_rows(self, rows: Sequence[Row], query: str) -> list[Row]:
         """Return rows in the order a query asks for."""
-        terms = self.listing.sort_plan(query, None).terms
+        terms = self.listing.sort_plan(query, self._version).terms
         return sorted(rows, key=cmp_to_key(_comparison(terms)))
 
     def _list(self, pod: ListedPod, request: PodRequest) -> ListedAnswer:
-        terms = self.listing.sort_plan(request.query, None).terms
+        terms = self.listing.sort_plan(request.query, self._version).terms
         rows = pod.rows if pod.shuffled else self.sort_rows(pod.rows, request.query)
         by = self.listing.marker_filter
         for wanted in list_values(request.query, by.name) if by else []:
