@@ -325,7 +325,7 @@ async def test_a_job_without_fields_is_asked_for_by_its_kind(world: World) -> No
         (
             "replicate",
             {"pod_id": "pod1", "resource": "image", "owner": "", "name": "x"},
-            "field resource of replicate is 'image'; it must be one of flavor",
+            "field resource of replicate is 'image'; it must be one of default_type, flavor",
         ),
         ("purge", {"pod_id": "pod1"}, "fields of purge are none: pod_id is not one of them"),
         ("sweep_pod", {"pod_id": "pod1", "x": "y"}, "x is not one of them"),
