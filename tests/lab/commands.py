@@ -284,7 +284,6 @@ volume backend pool list --long -f csv
 volume backend capability show {volume_host} -f csv
 volume backend capability show no-such-host -f csv
 consistency group list --long -f csv
-consistency group create --volume-type __DEFAULT__ {mark}-bad -f json
 consistency group show no-such-group -f json
 consistency group snapshot list --long -f csv
 consistency group snapshot show no-such-snapshot -f json
