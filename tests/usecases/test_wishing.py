@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.usecases.replicas_world import EAST, SPECS, WEST, World, flavor
-from tricircle.core.errors import Conflict, PodDead
+from tricircle.core.errors import Conflict, PodDead, StillInUse
 from tricircle.core.model import BottomId
 from tricircle.core.wishes import Replica, WishKey
 from tricircle.usecases.job_requests import JobRequests
@@ -135,3 +135,36 @@ async def test_a_pod_that_cannot_be_read_leaves_no_wish(world: WishingWorld) -> 
     assert await world.stores.wishes.find_wish(KEY) is None
     assert await world.waiting() == []
     assert world.flavor(str(WEST)) is None
+
+
+async def test_what_a_volume_is_made_of_is_ready_first(world: WishingWorld) -> None:
+    wish = await world.want_type()
+    await world.replicate(wish)
+    await world.want_type(is_public=False)
+    await world.wish(Replica.VOLUME_TYPE, "t-other", {"name": "other"})
+    west = world.pods["west"]
+    await world.wishing.make_ready(west, Replica.VOLUME_TYPE, ["unheard"], REQUEST_ID)
+    assert world.types("west")["fast"].is_public
+    await world.wishing.make_ready(west, Replica.VOLUME_TYPE, ["fast"], REQUEST_ID)
+    assert not world.types("west")["fast"].is_public
+    assert "other" not in world.types("west")
+
+
+async def test_what_an_operator_made_under_the_name_stays(world: WishingWorld) -> None:
+    body = {"volume_type": {"name": "fast", "extra_specs": {"a": "own"}}}
+    await world.call("west", "POST", "/types", body)
+    await world.want_type()
+    await world.wishing.make_ready(world.pods["west"], Replica.VOLUME_TYPE, ["fast"], REQUEST_ID)
+    assert world.types("west")["fast"].extra_specs == {"a": "own"}
+
+
+async def test_what_cannot_be_made_ready_yet_is_told(world: WishingWorld) -> None:
+    wish = await world.want_type()
+    await world.replicate(wish)
+    cinder, west = world.sim.pod("west").volume, world.pods["west"]
+    [volume] = cinder.add_volumes(1, world.sim.project_id("demo"), world.user_id)
+    volume.volume_type = world.types("west")["fast"]
+    await world.want_no_more(wish)
+    for label in ("fast", "t-top"):
+        with pytest.raises(StillInUse):
+            await world.wishing.make_ready(west, Replica.VOLUME_TYPE, [label], REQUEST_ID)

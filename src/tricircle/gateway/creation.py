@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tricircle.core.bodies import check_object, read_value, remove_value, set_value
@@ -17,6 +17,7 @@ from tricircle.core.errors import (
     PodMisbehaved,
     PodTimeout,
     ServiceUnavailable,
+    StillInUse,
     TagsLacking,
     TricircleError,
 )
@@ -44,6 +45,10 @@ _USED_UP = (b"quota", b"is over a limit for", b"maximum number of ports exceeded
 
 Limits of one request (metadata, files) are said otherwise: no other pod would take it.
 """
+
+
+MakeReady = Callable[[Pod, Inbound], Awaitable[None]]
+"""Makes what a request is made of in a pod as the top wants it there, as after an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Creator:
     timeout_s: float
     scales: Scales
     hosts: NamedHosts
+    make_ready: MakeReady
 
     async def create(self, inbound: Inbound, strategy: Create) -> Answer:
         """Return the answer of the pod that took the request.
@@ -211,6 +217,7 @@ class Creator:
         if self.forwarder.cloud.is_dead(candidate.pod.id):
             raise PodDead(candidate.pod.id, f"pod {candidate.pod.name} does not answer")
         try:
+            await self.make_ready(candidate.pod, inbound)
             body = await creation.place(candidate, _with_zone(creation.body, strategy, candidate))
             outbound = replace(Outbound.of(inbound), body=body)
         except TricircleError as error:
@@ -368,6 +375,8 @@ def _not_in(pod: Pod, zone: str, error: NoPodInZone | TagsLacking) -> DifferentP
 
 def _nothing_sent(candidate: Candidate, error: TricircleError) -> TricircleError:
     """Return the error of a preparation: whatever the pod did, it made no resource yet."""
+    if isinstance(error, StillInUse):
+        return PodDead(candidate.pod.id, str(error))
     if isinstance(error, PodError) and error.pod_id == candidate.pod.id:
         return PodDead(candidate.pod.id, str(error))
     return error

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from tricircle.core.errors import Conflict, ServiceUnavailable
+from tricircle.core.counterparts import ID
+from tricircle.core.errors import Conflict, ServiceUnavailable, StillInUse
 from tricircle.core.model import BottomId, Pod, PodId
-from tricircle.core.replicas import Thing, decide_wish, list_needs
-from tricircle.core.wishes import ROUTED, Wish, WishKey, WishPod, is_behind
+from tricircle.core.replicas import Named, Thing, decide_wish, list_needs, read_thing
+from tricircle.core.wishes import ROUTED, Replica, Wish, WishKey, WishPod, is_behind
 from tricircle.interfaces.wishes import PutWish, WishChange, Wishes
 from tricircle.usecases.fanout import Done, Failed, fan_out
 from tricircle.usecases.job_requests import JobRequests
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 SPREAD_S = 5.0
 """Seconds a client waits for the other pods; what takes longer is left to the jobs."""
 _TRIES = 5
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,35 @@ class Wishing:
             return standing
         await self._replication.apply(pod, standing.key, request_id)
         return await self.look_up(standing.key, request_id)
+
+    async def make_ready(
+        self, pod: Pod, resource: Replica, labels: Collection[str], request_id: str
+    ) -> None:
+        """Make a pod as the wishes say of these names or ids, before anything is made of them.
+
+        A pod that was away has what they were before: less secret, or anybody's to use. What
+        an operator made under such a name stays. Raises PodError, StillInUse.
+        """
+        known = {label: await self._top_id(resource, label, request_id) for label in labels}
+        after = None
+        while page := await self._wishes.list_lacking(pod.id, resource, _PAGE, after):
+            for wish in page:
+                if _names_of(wish).isdisjoint({*known, *known.values()}):
+                    continue
+                try:
+                    await self._replication.apply(pod, wish.key, request_id)
+                except StillInUse:
+                    raise
+                except Conflict as error:
+                    facts = {"wish": str(wish.key), "pod": pod.name, "reason": str(error)}
+                    log.warning("pod is not as the top wants", extra=facts)
+            after = page[-1].key
+
+    async def _top_id(self, resource: Replica, label: str, request_id: str) -> str:
+        kind = ROUTED.get(resource)
+        if kind is None or not ID.fullmatch(label):
+            return label
+        return (await self._twins.find_all(kind, label, request_id)).find_top(label) or label
 
     async def show(self, pod: Pod, key: WishKey, request_id: str) -> Shown | None:
         """Return the resource with the id ``key.name`` of this pod. Raises PodError."""
@@ -204,3 +235,11 @@ class Wishing:
                 await self._replication.apply(pod, put.wish.key, request_id)
 
         return carry
+
+
+def _names_of(wish: Wish) -> set[str]:
+    """Return by what clients may name the thing of a wish, in pods that have it as it was too."""
+    thing = read_thing(wish.resource, wish.document)
+    if not isinstance(thing, Named):
+        return {wish.name}
+    return {wish.name, thing.name, thing.formerly.name if thing.formerly else thing.name}

@@ -82,7 +82,7 @@ async def _make_rules(base: Base) -> Rules:
     shown, aggregates = ShownGroups(group_twins), AggregateAnswers(base.asker)
     servers = make_server_quotas(base.quota_parts())
     server_quotas = servers.counted.quotas
-    volumes = make_counted_volumes(base, Forbidden)
+    volumes, needs = make_counted_volumes(base, Forbidden), ServerNeeds(servers.demands)
     zones = ZoneAnswers(base.profile, base.topology, base.cloud.is_dead)
     return Rules(
         by_id={
@@ -118,7 +118,8 @@ async def _make_rules(base: Base) -> Rules:
             "zones_detail": zones.compute_detail,
             **make_network_proxies(base, made.neutrons),
         },
-        needs=ServerNeeds(servers.demands).of,
+        needs=needs.of,
+        names=needs.names,
         composed={
             **make_proxies(base),
             "events": ServerEvents(base.asker, base.locator, base.profile.version_headers),

@@ -16,6 +16,7 @@ from tricircle.adapters.cloud.http import HttpCloud, make_cloud
 from tricircle.adapters.cloud.tokens import KeystoneTokens, make_tokens
 from tricircle.adapters.config import ListenSettings, Settings
 from tricircle.adapters.sql import SqlStores
+from tricircle.core.model import Pod
 from tricircle.core.placing import Topology
 from tricircle.gateway.aggregating import Aggregator
 from tricircle.gateway.app import GatewayApp, Limits
@@ -29,7 +30,9 @@ from tricircle.gateway.named_hosts import NamedHosts
 from tricircle.gateway.naming import Names
 from tricircle.gateway.profile import Profile
 from tricircle.gateway.replicating import Replicator
+from tricircle.gateway.request import Inbound
 from tricircle.gateway.scales import NeedsOf, Scales
+from tricircle.gateway.volume_needs import ReplicaNames
 from tricircle.usecases.background import Background
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
@@ -92,6 +95,7 @@ class Rules:
     create: Mapping[str, CreateHook]
     local: Mapping[str, LocalAnswer]
     needs: NeedsOf
+    names: Callable[[Inbound], Awaitable[ReplicaNames]]
     composed: Mapping[str, ComposedAnswer] = field(default_factory=dict)
     pages: Mapping[str, PageHook] = field(default_factory=dict)
 
@@ -180,7 +184,13 @@ def _make_app(
         timeout_s=gateway.list_timeout_s,
         partial=gateway.partial_lists,
     )
-    finders = Finders(base.asker)
+    finders, wishing = Finders(base.asker), _make_wishing(base)
+
+    async def make_ready(pod: Pod, inbound: Inbound) -> None:
+        for resource, labels in (await rules.names(inbound)).items():
+            if labels:
+                await wishing.make_ready(pod, resource, labels, inbound.request_id)
+
     hosts = NamedHosts(finders)
     creator = Creator(
         forwarder,
@@ -193,6 +203,7 @@ def _make_app(
         gateway.create_timeout_s,
         Scales(base.stores.nodes, base.stores.bindings, base.clock, rules.needs),
         hosts,
+        make_ready,
     )
     merger = Merger(forwarder, locator, world, base.topology, base.profile, rules.pages)
     parts = Parts(
@@ -201,7 +212,7 @@ def _make_app(
         same_pod,
         creator,
         merger,
-        _make_replicator(base, forwarder),
+        Replicator(forwarder, wishing, base.topology, lambda: str(uuid.uuid4())),
         Aggregator(base.asker, base.profile),
         finders,
         hosts,
@@ -221,9 +232,8 @@ def _make_app(
     )
 
 
-def _make_replicator(base: Base, forwarder: Forwarder) -> Replicator:
+def _make_wishing(base: Base) -> Wishing:
     stores, timeout_s = base.stores, base.settings.gateway.request_timeout_s
     kinds = ReplicaKinds(base.cloud, base.credential, timeout_s, base.twins)
     replication = Replication(stores.wishes, base.twins, stores.pods, kinds)
-    wishing = Wishing(stores.wishes, base.twins, kinds, replication, base.requests)
-    return Replicator(forwarder, wishing, base.topology, lambda: str(uuid.uuid4()))
+    return Wishing(stores.wishes, base.twins, kinds, replication, base.requests)

@@ -49,6 +49,7 @@ async def _make_rules(base: Base) -> Rules:
     transfers = Transfers(base.asker, base.locator)
     counted = make_counted_volumes(base)
     default_type = DefaultType(AnyPod(base.forwarder, base.topology), base.clock)
+    needs = VolumeNeeds(make_demands(base.quota_parts()), default_type.of)
     return Rules(
         by_id={"counted": counted.resource, **counted.change()},
         create={
@@ -59,7 +60,8 @@ async def _make_rules(base: Base) -> Rules:
             "version": VersionAnswer(base.profile, base.topology),
             "zones": zones.volume,
         },
-        needs=VolumeNeeds(make_demands(base.quota_parts()), default_type.of).of,
+        needs=needs.of,
+        names=needs.names,
         composed={
             "accept_transfer": counted.accept(transfers.accept),
             **make_quota_answers(base, QUOTAS, counted.counted),

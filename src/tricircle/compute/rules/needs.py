@@ -8,8 +8,9 @@ from dataclasses import replace
 from tricircle.compute.rules.counted_boot import flavor_id_of
 from tricircle.core.bodies import read_value
 from tricircle.core.weighing import Needs
+from tricircle.core.wishes import Replica
 from tricircle.gateway.request import Inbound
-from tricircle.gateway.volume_needs import VolumeNeeds
+from tricircle.gateway.volume_needs import ReplicaNames, VolumeNeeds
 from tricircle.usecases.demands import Demands
 
 _DEVICES = "server.block_device_mapping_v2"
@@ -39,6 +40,13 @@ class ServerNeeds:
             made = await self._demands.find_volume_type(label, inbound.request_id)
             needs = replace(needs, tags=needs.tags | (made or Needs()).tags)
         return needs
+
+    async def names(self, inbound: Inbound) -> ReplicaNames:
+        """Return the volume types that a server or a volume of Nova's proxy is made of."""
+        if read_value(inbound.body, "volume") is not None:
+            return await self._volumes.names(inbound)
+        devices = read_value(inbound.body, _DEVICES)
+        return {Replica.VOLUME_TYPE: list(_volume_types(devices))}
 
 
 async def _no_default(_inbound: Inbound) -> str:
