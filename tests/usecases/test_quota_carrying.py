@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -212,3 +213,15 @@ async def test_use_is_what_the_pod_itself_counts(world: World) -> None:
 async def test_a_server_that_is_not_there_has_no_size(world: World) -> None:
     sizes = ServerSizes(world.novas)
     assert await sizes.find(world.served.pod, TopId("none"), "req-1") is None
+
+
+async def test_a_pod_that_has_lost_its_cinder_is_given_nothing(world: World) -> None:
+    await world.served.stores.pods.update_pod(
+        EAST, lambda pod: replace(pod, endpoints={Service.COMPUTE: pod.endpoints[Service.COMPUTE]})
+    )
+    job = CarryQuota(EAST, "volumev3", world.project.project_id, "")
+    for outcome in (
+        await world.carrying.carry(job, ERRAND),
+        await world.carrying.carry_class(CarryQuotaClass(EAST, "volumev3", "default"), ERRAND),
+    ):
+        assert outcome == Succeeded("the pod is gone")

@@ -89,9 +89,12 @@ class QuotaCarrying:
         return Succeeded()
 
     async def _find(self, keeper: QuotaKeeper, pod_id: PodId, errand: Errand) -> PodService | None:
+        """Return the service of a pod, None when either is gone."""
         try:
             pod = await self._pods.get_pod(pod_id)
         except NotFound:
+            return None
+        if keeper.counting.service not in pod.endpoints:
             return None
         return keeper.services.of(pod, errand.request_id)
 
