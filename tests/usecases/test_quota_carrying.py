@@ -17,7 +17,9 @@ from tricircle.core.runs import Succeeded
 from tricircle.core.server_quotas import SERVERS
 from tricircle.core.volume_quotas import VOLUMES
 from tricircle.interfaces.jobs import JobFilter
+from tricircle.testing.clock import FakeClock
 from tricircle.testing.cloud import Refuse, Reply
+from tricircle.usecases.demands import REMEMBERED_S
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.quota_carrying import LimitsOfPods, QuotaCarrying, QuotaKeeper
 from tricircle.usecases.replicas.pod_service import PodServices
@@ -159,7 +161,7 @@ async def test_use_of_cinder_is_what_the_pod_itself_counts(world: World) -> None
 
 
 async def test_facts_of_cinder_are_read_from_a_pod(world: World) -> None:
-    facts = VolumeFacts(world.cinders, lambda: [world.served.pod])
+    facts = VolumeFacts(world.cinders, lambda: [world.served.pod], FakeClock())
     pod, cinder = world.served.pod, world.served.simulated.volume
     [volume] = cinder.add_volumes(1, world.project.project_id)
     found = await facts.find_volume(pod, volume.id, "req-1")
@@ -172,17 +174,19 @@ async def test_facts_of_cinder_are_read_from_a_pod(world: World) -> None:
 
 
 async def test_types_are_found_by_name_id_and_project(world: World) -> None:
-    facts, cinder = (
-        VolumeFacts(world.cinders, lambda: [world.served.pod]),
-        world.served.simulated.volume,
-    )
+    clock, cinder = FakeClock(), world.served.simulated.volume
+    facts = VolumeFacts(world.cinders, lambda: [world.served.pod], clock)
     project_id, fast = world.project.project_id, cinder.add_type("fast")
     assert await facts.find_type_name("fast", "req-1") == "fast"
     assert await facts.find_type_name(fast.id, "req-1") == "fast"
     assert await facts.find_default_type(project_id, "req-1") == "__DEFAULT__"
     cinder.default_types[project_id] = fast
+    # asked once in a while, not for each volume
+    assert await facts.find_default_type(project_id, "req-1") == "__DEFAULT__"
+    await clock.advance(REMEMBERED_S)
     assert await facts.find_default_type(project_id, "req-1") == "fast"
     world.served.simulated.faults.inject(Refuse())
+    await clock.advance(REMEMBERED_S)
     assert await facts.find_default_type(project_id, "req-1") == ""
 
 

@@ -11,8 +11,11 @@ from tricircle.core.model import Pod, ProjectId, Version
 from tricircle.core.quotas import WHOLE, Amounts, Holder
 from tricircle.core.volume_quotas import VOLUMES
 from tricircle.core.wishes import Document
+from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.quotas import QuotaLedger
+from tricircle.usecases.demands import MOST_REMEMBERED, REMEMBERED_S
 from tricircle.usecases.locate import is_id
+from tricircle.usecases.remembered import Remembered
 from tricircle.usecases.replicas.pod_service import PodService, PodServices
 
 _VERSION = Version(3, 10)
@@ -91,8 +94,13 @@ class OpenTransfer:
 class VolumeFacts:
     """What Cinders tell of things that requests name. Each may raise PodError."""
 
-    def __init__(self, cinders: PodServices, pods: Callable[[], Sequence[Pod]]) -> None:
+    def __init__(
+        self, cinders: PodServices, pods: Callable[[], Sequence[Pod]], clock: Clock
+    ) -> None:
         self._cinders, self._pods = cinders, pods
+        self._default_types: Remembered[ProjectId, str] = Remembered(
+            clock, REMEMBERED_S, MOST_REMEMBERED
+        )
 
     async def find_volume(self, pod: Pod, volume_id: str, request_id: str) -> HeldVolume | None:
         """Return a volume of a pod, None when it is not there."""
@@ -160,7 +168,14 @@ class VolumeFacts:
         return reference
 
     async def find_default_type(self, project_id: ProjectId, request_id: str) -> str:
-        """Return the name of the type that a project's volumes have where none is named."""
+        """Return the name of the type that a project's volumes have where none is named.
+
+        Remembered for a while: Cinder asks Keystone about the project each time. What a
+        volume takes is put right by a count if the type has just become another one.
+        """
+        known = self._default_types.find(project_id)
+        if known is not None:
+            return known
         for pod in self._list_pods():
             cinder = self._cinders.of(pod, request_id)
             try:
@@ -171,7 +186,9 @@ class VolumeFacts:
             except PodError:
                 continue
             if found is not None:
-                return str(found.get("name"))
+                name = str(found.get("name"))
+                self._default_types.keep(project_id, name)
+                return name
         return ""
 
     def _list_pods(self) -> Sequence[Pod]:

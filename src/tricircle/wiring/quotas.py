@@ -129,7 +129,7 @@ def make_volume_quotas(parts: QuotaParts) -> VolumeQuotas:
     usage = VolumeUsage(cinders, parts.stores.quota_ledger)
     return VolumeQuotas(
         parts.join(VOLUMES, options.limits, usage),
-        VolumeFacts(cinders, parts.list_pods(Service.VOLUME)),
+        VolumeFacts(cinders, parts.list_pods(Service.VOLUME), parts.clock),
     )
 
 

@@ -1,9 +1,9 @@
-"""``POST /servers`` through the top and straight at a pod of a running lab, one after the other.
+"""Creations through the top and straight at a pod of a running lab, one after the other.
 
-    python -m bench.boots lab/run/clouds.yaml
+    python -m bench.creations lab/run/clouds.yaml
 
-A network that the pod knows already, so that what is left is what each boot costs. Both
-times are those of the answer; the servers are deleted at the end.
+Servers on a network that the pod knows already, so that what is left is what each boot
+costs, and volumes. Times are those of the answer; what was made is deleted at the end.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from openstack.config import OpenStackConfig
 ROUNDS = 12
 USER = "demo"
 POD = "pod1"
-NAME = "bench-boots"
+NAME = "bench-creations"
 
 
 @dataclass(frozen=True, slots=True)
-class BootFigure:
+class Figure:
     """Times until the answer, in ms, one after the other through the top and straight."""
 
     top: list[float]
@@ -44,23 +44,41 @@ class BootFigure:
         return "\n".join(lines)
 
 
-def run(clouds_file: str) -> BootFigure:
-    """Measure on a lab; nothing stays."""
+def connect(clouds_file: str) -> tuple[Any, Any]:
+    """Return a member's connections to the top and to the pod."""
     config = OpenStackConfig(config_files=[clouds_file])
     top, pod = (
         openstack.connection.Connection(config=config.get_one(cloud=f"{where}-{USER}"))
         for where in ("top", POD)
     )
+    return top, pod
+
+
+def run_volumes(top: Any, pod: Any, zone: str) -> Figure:
+    """Measure volumes; nothing stays."""
+    figure = Figure([], [])
+    try:
+        for _ in range(ROUNDS):
+            figure.top.append(_make_volume(top, availability_zone=zone))
+            figure.straight.append(_make_volume(pod))
+    finally:
+        for cloud in (top, pod):
+            _delete_volumes(cloud)
+    return figure
+
+
+def run_servers(top: Any, pod: Any) -> tuple[Figure, str]:
+    """Measure servers, nothing stays; return the zone by which the top reaches the pod too."""
     with _network(top) as network_id:
         zone = _zone_of_pod(top, pod, network_id)
         [twin] = _twins(pod, network_id)
-        figure = BootFigure([], [])
+        figure = Figure([], [])
         for _ in range(ROUNDS):
             figure.top.append(_boot(top, network_id, availability_zone=zone))
             figure.straight.append(_boot(pod, twin))
         for cloud in (top, pod):
             _delete_servers(cloud)
-    return figure
+    return figure, zone
 
 
 @contextmanager
@@ -114,5 +132,30 @@ def _delete_servers(cloud: Any) -> None:
         cloud.compute.wait_for_delete(server, interval=1, wait=120)
 
 
+def _make_volume(cloud: Any, **more: str) -> float:
+    """Return the milliseconds until the creation of a volume is answered."""
+    volume = {"name": NAME, "size": 1, **more}
+    started = time.perf_counter()
+    answer = cloud.block_storage.post("/volumes", json={"volume": volume}, microversion="3.70")
+    took_ms = (time.perf_counter() - started) * 1000
+    if answer.status_code != 202:
+        raise SystemExit(f"bench: POST /volumes answers {answer.status_code}: {answer.text}")
+    return took_ms
+
+
+def _delete_volumes(cloud: Any) -> None:
+    for volume in list(cloud.block_storage.volumes(name=NAME)):
+        cloud.block_storage.wait_for_status(volume, "available", wait=120)
+        cloud.block_storage.delete_volume(volume)
+        cloud.block_storage.wait_for_delete(volume, interval=1, wait=120)
+
+
+def main(clouds_file: str) -> None:
+    """Print the figures."""
+    top, pod = connect(clouds_file)
+    servers, zone = run_servers(top, pod)
+    print(f"POST /servers\n{servers}\nPOST /volumes\n{run_volumes(top, pod, zone)}")
+
+
 if __name__ == "__main__":
-    print(run(sys.argv[1]))
+    main(sys.argv[1])
