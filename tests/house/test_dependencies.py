@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 REPOSITORY = Path(__file__).parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 SOURCE = REPOSITORY / "src" / "tricircle"
-# Chosen by name, never imported: SQLAlchemy's driver, uvicorn's loop.
-NOT_IMPORTED = {"aiosqlite", "uvloop"}
+# Chosen by name, never imported: uvicorn's loop.
+NOT_IMPORTED = {"uvloop"}
 # What Apache-2.0 software may depend on; MPL is so file by file.
 FITTING = re.compile(r"Apache|MIT|BSD|\bISC\b|PSF|Python Software Foundation|MPL|Mozilla", re.I)
 

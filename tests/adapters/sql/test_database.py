@@ -77,6 +77,32 @@ async def test_nothing_of_a_transaction_is_kept_whose_caller_goes_away(database:
     assert await numbers_in(database) == [3]
 
 
+async def test_who_is_cancelled_twice_leaves_nothing_that_waits(database: Database) -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    async def hold(connection: AsyncConnection) -> None:
+        await insert(connection, 1)
+        begun.set()
+        await end.wait()
+
+    holder = asyncio.create_task(database.transact(hold))
+    await begun.wait()
+    others = asyncio.all_tasks()
+    caller = asyncio.create_task(database.transact(lambda connection: insert(connection, 1)))
+    await asyncio.sleep(0.3)  # by now it waits for the lock, which nobody can see
+    for _ in range(2):
+        caller.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    await asyncio.wait([caller])
+    end.set()
+    await holder
+    left = asyncio.all_tasks() - others
+    if left:
+        _, left = await asyncio.wait(left, timeout=5)
+    assert left == set()
+
+
 async def test_two_that_read_before_they_write_take_turns(empty_url: str) -> None:
     database = open_database(empty_url, Limits(max_pool_size=8))
     await database.write(text("CREATE TABLE number (n INTEGER NOT NULL PRIMARY KEY)"))

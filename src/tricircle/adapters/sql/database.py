@@ -133,17 +133,26 @@ class _Transaction:
         elif isinstance(error, Exception) and not self._connection.invalidated:
             with suppress(DBAPIError):
                 await self._end("ROLLBACK")
-        elif not self._connection.invalidated:
-            # the time is over: there is none left to ask for anything
-            await self._connection.invalidate()
+        else:
+            self._throw_away()
 
     async def _end(self, statement: str) -> None:
         try:
             await self._run(statement)
         except DBAPIError:
-            if not self._connection.invalidated:
-                await self._connection.invalidate()
+            self._throw_away()
             raise
+
+    def _throw_away(self) -> None:
+        """Close the connection at once, without a word to the database.
+
+        Whoever is cancelled has no time left. To wait for a polite end, as the asynchronous
+        ``invalidate`` does, may last for ever when that wait is cancelled too: aiosqlite
+        then waits for a thread that it has just stopped.
+        """
+        connection = self._connection.sync_connection
+        if connection is not None and not connection.invalidated:
+            connection.invalidate()
 
     async def _run(self, statement: str) -> None:
         await self._connection.exec_driver_sql(statement)
