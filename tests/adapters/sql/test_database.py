@@ -77,7 +77,9 @@ async def test_nothing_of_a_transaction_is_kept_whose_caller_goes_away(database:
     assert await numbers_in(database) == [3]
 
 
-async def test_who_is_cancelled_twice_leaves_nothing_that_waits(database: Database) -> None:
+async def test_who_is_cancelled_twice_leaves_nothing_that_waits(empty_url: str) -> None:
+    database = open_database(empty_url, Limits(max_pool_size=2))
+    await database.write(text("CREATE TABLE number (n INTEGER NOT NULL PRIMARY KEY)"))
     begun, end = asyncio.Event(), asyncio.Event()
 
     async def hold(connection: AsyncConnection) -> None:
@@ -101,6 +103,7 @@ async def test_who_is_cancelled_twice_leaves_nothing_that_waits(database: Databa
     if left:
         _, left = await asyncio.wait(left, timeout=5)
     assert left == set()
+    await database.close()
 
 
 async def test_two_that_read_before_they_write_take_turns(empty_url: str) -> None:
