@@ -109,7 +109,8 @@ class World:
         member.call("POST", keys, {"keypair": {"name": KEY, "public_key": PUBLIC_KEY}})
         self._made.append((member, f"{keys}/{KEY}"))
         types = f"{self._volume}/{admin.project_id}/types"
-        document = {"name": TYPE, "extra_specs": {"api-spec": "told"}}
+        # with a scope of its own, which no Cinder takes for something a backend must have
+        document = {"name": TYPE, "extra_specs": {"api:spec": "told"}}
         made = admin.call("POST", types, {"volume_type": document})["volume_type"]["id"]
         self._made.append((admin, f"{types}/{made}"))
 
