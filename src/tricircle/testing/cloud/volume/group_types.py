@@ -109,7 +109,11 @@ def _update(cinder: "Cinder", request: Request) -> Answer:
 def _delete(cinder: "Cinder", request: Request) -> Answer:
     kind = _get(cinder, request)
     if any(group.group_type is kind for group in cinder.groups.values()):
-        refuse(400, "Target group type is still in use.")
+        refuse(
+            400,
+            f"Target group type is still in use. Group Type {kind.id} deletion is not allowed "
+            "with groups present with the type.",
+        )
     del cinder.group_types[kind.id]
     return Answer(202)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tricircle.core.network.asking import is_uuid
 from tricircle.testing.cloud.callers import Caller
 from tricircle.testing.cloud.http import (
     Answer,
@@ -441,7 +442,8 @@ def find_type(cinder: "Cinder", caller: Caller, wanted: str | None) -> VolumeTyp
         allowed = kind.is_public or caller.is_admin or caller.project_id in kind.projects
         if wanted in (kind.id, kind.name) and allowed:
             return kind
-    refuse(404, f"Volume type with name {wanted} could not be found.")
+    named = "" if is_uuid(wanted) else "with name "
+    refuse(404, f"Volume type {named}{wanted} could not be found.")
 
 
 def update(cinder: "Cinder", request: Request) -> Answer:
