@@ -123,6 +123,20 @@ async def test_a_refusal_may_be_tried_again_at_once(world: World) -> None:
         assert (answer.status, answer.headers["Retry-After"]) == (413, "0")
 
 
+async def test_a_reader_is_refused_as_a_reader_also_when_the_quota_is_used_up(
+    world: World,
+) -> None:
+    headers = world.top.headers("demo", "reader")
+    url = f"{world.top.volume}/v3/volumes"
+    async with world.http.post(url, json={"volume": {"size": 11}}, headers=headers) as answer:
+        body = await answer.json()
+        assert answer.status == 403
+        assert body["forbidden"]["message"] == (
+            "Policy doesn't allow volume:create to be performed."
+        )
+    assert await world.used() == {}
+
+
 async def test_a_size_is_that_of_the_source_where_none_is_given(world: World) -> None:
     source = await world.make_volume(3)
     status, body = await world.make("snapshot", volume_id=source)

@@ -173,7 +173,11 @@ class Creator:
     async def _begin(self, inbound: Inbound, strategy: Create, demand: Demand) -> Batch:
         if strategy.hook is None:
             return Batch([PlainCreation(inbound.body)])
-        return await self.hooks[strategy.hook].begin(inbound, demand)
+        try:
+            return await self.hooks[strategy.hook].begin(inbound, demand)
+        except TricircleError:
+            _require_right(inbound, strategy)
+            raise
 
     async def _place_one(
         self,
@@ -288,8 +292,7 @@ class Creator:
         name = (zone or "").partition(":")[0]
         if not name or self.topology().pod_zones(name):
             return
-        if strategy.rule:
-            require_member(inbound.caller, strategy.rule)
+        _require_right(inbound, strategy)
         words = strategy.absent_zone or self.profile.absent_zone
         raise BadInput(words.format(zone=name, request_id=inbound.request_id))
 
@@ -371,6 +374,12 @@ def _not_in(pod: Pod, zone: str, error: NoPodInZone | TagsLacking) -> DifferentP
     return DifferentPods(
         f"{held}, which does not serve availability zone '{zone}'; name another zone, or none"
     )
+
+
+def _require_right(inbound: Inbound, strategy: Create) -> None:
+    """Raise Forbidden for who may not create: services say so before anything else is wrong."""
+    if strategy.rule:
+        require_member(inbound.caller, strategy.rule)
 
 
 def _nothing_sent(candidate: Candidate, error: TricircleError) -> TricircleError:
