@@ -119,7 +119,14 @@ class World:
         made = person.call("POST", f"{self._network}/networks", {"network": network})
         network_id = str(made["network"]["id"])
         self._made.append((person, f"{self._network}/networks/{network_id}"))
-        subnet = {"network_id": network_id, "ip_version": 4, "cidr": f"{prefix}.0/24", "name": name}
+        subnet = {
+            "network_id": network_id,
+            "ip_version": 4,
+            "cidr": f"{prefix}.0/24",
+            "name": name,
+            # what is below is for cases that name an address: nobody is given one by chance
+            "allocation_pools": [{"start": f"{prefix}.100", "end": f"{prefix}.250"}],
+        }
         person.call("POST", f"{self._network}/subnets", {"subnet": subnet})
         return network_id
 
