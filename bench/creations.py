@@ -19,7 +19,7 @@ from typing import Any
 import openstack
 from openstack.config import OpenStackConfig
 
-ROUNDS = 12
+ROUNDS = 10
 USER = "demo"
 POD = "pod1"
 NAME = "bench-creations"

@@ -103,7 +103,7 @@ class Site:
         volume = self.cloud.block_storage.find_volume(volume_id)
         if volume is not None:
             self.cloud.block_storage.wait_for_status(volume, "available", wait=WAIT_S)
-            self.cloud.block_storage.delete_volume(volume)
+            self.cloud.block_storage.delete_volume(volume, cascade=True)
             self.cloud.block_storage.wait_for_delete(volume, wait=WAIT_S)
 
 

@@ -91,7 +91,11 @@ def test_a_volume_is_copied_backed_up_and_restored_where_it_is(
     assert backup.availability_zone == "az2"
     made = [
         wait(storage, storage.create_volume(name=member.mark, size=1, **of))
-        for of in ({"volume_id": volume.id}, {"snapshot_id": snapshot.id})
+        for of in ({"source_volume_id": volume.id}, {"snapshot_id": snapshot.id})
+    ]
+    assert [(one.source_volume_id, one.snapshot_id) for one in made] == [
+        (volume.id, None),
+        (None, snapshot.id),
     ]
     restored = storage.restore_backup(backup, name=member.mark)
     made.append(wait(storage, storage.get_volume(restored.volume_id)))
