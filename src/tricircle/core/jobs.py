@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, TypeVar
 
 from tricircle.core.errors import BadInput
-from tricircle.core.model import PodId, ProjectId, Service, TopId
+from tricircle.core.model import BottomId, PodId, ProjectId, Service, TopId
 from tricircle.core.texts import MAX_LENGTH, is_storable
 
 COUNTED_SERVICES = frozenset({Service.COMPUTE.value, Service.VOLUME.value})
@@ -99,6 +99,30 @@ class DeleteStrayPort(Job):
 
     kind: ClassVar[str] = "delete_stray_port"
     port_id: TopId
+    project_id: ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class KeepSparePorts(Job):
+    """Have ports ready in a pod for the next servers of a project on a network of the top."""
+
+    kind: ClassVar[str] = "keep_spare_ports"
+    quiet: ClassVar[bool] = True
+    pod_id: PodId
+    network_id: TopId
+    project_id: ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class RepairSparePort(Job):
+    """Complete the port of a boot that had taken a spare, or remove a spare nobody needs.
+
+    ``port_id`` is the pod's own id.
+    """
+
+    kind: ClassVar[str] = "repair_spare_port"
+    pod_id: PodId
+    port_id: BottomId
     project_id: ProjectId
 
 

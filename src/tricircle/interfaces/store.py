@@ -24,6 +24,7 @@ from tricircle.core.model import (
     ZoneName,
     ZonePod,
 )
+from tricircle.core.network.spares import SparePort
 
 PodChange = Callable[[Pod], Pod]
 """Returns what is to become of a pod."""
@@ -163,6 +164,43 @@ class RoutingUpkeep(Protocol):
         self, kind: Kind, top_id: TopId, pod_id: PodId, state: RoutingState, owner_id: TopId | None
     ) -> bool:
         """Set state and owner of a routing; False when it is gone."""
+        ...
+
+
+class SparePortStore(Protocol):
+    """Ports that are ready in pods; unique on (pod, port)."""
+
+    async def keep_spare(self, spare: SparePort) -> None:
+        """Keep a spare that is ready; one that is known already is left as it is.
+
+        Raises NotFound for an unknown pod.
+        """
+        ...
+
+    async def list_ready(self, network_id: TopId, project_id: ProjectId) -> Sequence[SparePort]:
+        """Return the spares that nobody has taken, of all pods, oldest first, at most 100."""
+        ...
+
+    async def take_spare(self, spare: SparePort, boot_id: str, group_ids: Sequence[str]) -> bool:
+        """Give a ready spare to one boot; False when another has it, or it is gone."""
+        ...
+
+    async def find_spare(self, pod_id: PodId, port_id: BottomId) -> SparePort | None:
+        """Return a spare, taken or ready."""
+        ...
+
+    async def list_old(
+        self,
+        older_than_s: float,
+        *,
+        limit: int = 1000,
+        after: tuple[PodId, BottomId] | None = None,
+    ) -> Sequence[SparePort]:
+        """Return spares, taken or ready, that have not changed for a while, by (pod, port)."""
+        ...
+
+    async def forget_spare(self, pod_id: PodId, port_id: BottomId) -> None:
+        """Delete our record (not the port); nothing happens when there is none."""
         ...
 
 

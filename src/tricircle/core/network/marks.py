@@ -28,6 +28,7 @@ Neutron removes such ports by itself with their network or subnet.
 
 _TWIN = "tricircle"
 _RESERVED = "tricircle-dhcp"
+_SPARE = "tricircle-spare"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,8 @@ class Mark:
 def dhcp_mark(subnet_id: TopId, pod_id: PodId) -> str:
     """Return the description of the port that keeps a pod's DHCP address in a subnet."""
     return f"{_RESERVED}:{subnet_id}:{pod_id}"
+
+
+def spare_mark(network_id: TopId, project_id: ProjectId) -> str:
+    """Return the description of a pod's port that is ready for a server on a network."""
+    return f"{_SPARE}:{network_id}:{project_id}"
