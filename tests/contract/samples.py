@@ -19,6 +19,8 @@ from tricircle.core.model import (
     Version,
     VersionRange,
 )
+from tricircle.core.network.objects import FixedIp
+from tricircle.core.network.spares import SparePort
 from tricircle.interfaces.jobs import JobDesk, JobQueue, JobRecords
 from tricircle.interfaces.quotas import LimitLists, QuotaCounts, QuotaLedger, QuotaLimits
 from tricircle.interfaces.store import (
@@ -28,6 +30,7 @@ from tricircle.interfaces.store import (
     PositionStore,
     RoutingStore,
     RoutingUpkeep,
+    SparePortStore,
     ZoneStore,
 )
 from tricircle.interfaces.wishes import Wishes
@@ -53,6 +56,8 @@ class Stores(Protocol):
     def routings(self) -> RoutingStore: ...
     @property
     def upkeep(self) -> RoutingUpkeep: ...
+    @property
+    def spares(self) -> SparePortStore: ...
     @property
     def bindings(self) -> BindingStore: ...
     @property
@@ -121,4 +126,16 @@ def make_routing(
         state=state,
         origin=origin,
         owner_id=TopId(str(owner_id)) if owner_id else None,
+    )
+
+
+def make_spare(port_id: str = "port-1", pod_id: PodId = EAST) -> SparePort:
+    """Return a spare port for ``PROJECT`` on ``NETWORK`` that nobody has taken."""
+    return SparePort(
+        pod_id,
+        BottomId(port_id),
+        NETWORK,
+        PROJECT,
+        "fa:16:3e:00:00:01",
+        (FixedIp(subnet_id="subnet-1", ip_address="10.0.0.5"),),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tricircle.core.errors import BadInput, Conflict, Duplicate, NotFound, PodInUse
 from tricircle.core.model import BottomId, Kind, Pod, PodId, Routing, ZoneName, ZonePod
+from tricircle.core.network.spares import SparePort
 from tricircle.core.quotas import MAX_USER, Holder
 from tricircle.core.runs import JobId, JobState
 from tricircle.core.texts import require_storable
@@ -117,6 +118,15 @@ def require_storable_wish(key: WishKey) -> None:
     """Raise BadInput unless a wish of this key can be kept."""
     require_storable(f"the owner of the {WORDS[key.resource]}", key.owner)
     require_storable(f"the id of the {WORDS[key.resource]}", key.name)
+
+
+def require_storable_spare(spare: SparePort) -> None:
+    """Raise BadInput unless a spare port can be kept."""
+    require_storable("the id of the pod", spare.pod_id)
+    require_storable("the id of the port in the pod", spare.port_id)
+    require_storable("the id of the network", spare.network_id)
+    require_storable("the id of the project", spare.project_id)
+    require_storable("the MAC address of the port", spare.mac_address)
 
 
 def require_storable_holder(holder: Holder) -> None:

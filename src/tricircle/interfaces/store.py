@@ -29,6 +29,9 @@ from tricircle.core.network.spares import SparePort
 PodChange = Callable[[Pod], Pod]
 """Returns what is to become of a pod."""
 
+MAX_READY = 100
+"""How many ready spares are listed at once."""
+
 
 class PodStore(Protocol):
     """The pods and where their services are."""
@@ -178,7 +181,7 @@ class SparePortStore(Protocol):
         ...
 
     async def list_ready(self, network_id: TopId, project_id: ProjectId) -> Sequence[SparePort]:
-        """Return the spares that nobody has taken, of all pods, oldest first, at most 100."""
+        """Return spares that nobody has taken, of all pods, oldest first, at most ``MAX_READY``."""
         ...
 
     async def take_spare(self, spare: SparePort, boot_id: str, group_ids: Sequence[str]) -> bool:

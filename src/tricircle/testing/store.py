@@ -38,6 +38,7 @@ from tricircle.testing.quota_store import (
     QuotaTables,
 )
 from tricircle.testing.routing_store import MemoryRoutings, MemoryUpkeep, Now, RoutingTable
+from tricircle.testing.spare_store import MemorySpares, SpareTable
 from tricircle.testing.wish_store import MemoryWishes, WishTable
 
 
@@ -49,6 +50,7 @@ class Tables:
     pods: dict[PodId, Pod] = field(default_factory=dict)
     zones: dict[tuple[ZoneName, PodId], ZonePod] = field(default_factory=dict)
     routings: RoutingTable = field(default_factory=RoutingTable)
+    spares: SpareTable = field(default_factory=SpareTable)
     bindings: dict[tuple[ProjectId, ZoneName], PodId] = field(default_factory=dict)
     past_bindings: set[tuple[ProjectId, PodId]] = field(default_factory=set)
     positions: dict[str, tuple[bytes, datetime]] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class MemoryStores:
         self.zones = MemoryZones(tables)
         self.routings = MemoryRoutings(tables.routings, tables.now, tables.require_pod)
         self.upkeep = MemoryUpkeep(tables.routings, tables.now)
+        self.spares = MemorySpares(tables.spares, tables.now, tables.require_pod)
         self.bindings = MemoryBindings(tables)
         self.positions = MemoryPositions(tables)
         self.nodes = MemoryNodes(tables)
@@ -151,6 +154,7 @@ class MemoryPods:
         del self._tables.pods[pod_id]
         self._tables.routings.forget_replicas_of(pod_id)
         self._tables.nodes.pop(pod_id, None)
+        self._tables.spares.forget_pod(pod_id)
         self._tables.forget_bindings(pod_id)
         self._tables.jobs.forget_pod(pod_id)
         self._tables.wishes.forget_pod(pod_id)

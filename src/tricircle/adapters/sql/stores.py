@@ -11,6 +11,7 @@ from tricircle.adapters.sql.pods import SqlPods
 from tricircle.adapters.sql.positions import SqlPositions
 from tricircle.adapters.sql.quotas import SqlQuotaCounts, SqlQuotaLedger, SqlQuotaLimits
 from tricircle.adapters.sql.routings import SqlRoutings
+from tricircle.adapters.sql.spares import SqlSpares
 from tricircle.adapters.sql.upkeep import SqlUpkeep
 from tricircle.adapters.sql.wishes import SqlWishes
 from tricircle.adapters.sql.zones import SqlZones
@@ -24,6 +25,7 @@ class SqlStores:
         self.zones = SqlZones(database)
         self.routings = SqlRoutings(database)
         self.upkeep = SqlUpkeep(database)
+        self.spares = SqlSpares(database)
         self.bindings = SqlBindings(database)
         self.positions = SqlPositions(database)
         self.nodes = SqlNodes(database)

@@ -151,6 +151,28 @@ routing = Table(
     mysql_engine="InnoDB",
 )
 
+# Not taken while boot_id is null; the column is also the lock.
+spare_port = Table(
+    "spare_port",
+    metadata,
+    Column("pod_id", _id, ForeignKey("pod.id", ondelete="CASCADE"), primary_key=True),
+    # the pod's own id of the port
+    Column("port_id", _id, primary_key=True),
+    Column("network_id", _id, nullable=False),
+    Column("project_id", _id, nullable=False),
+    Column("mac_address", _id, nullable=False),
+    # pairs of subnet_id and ip_address, as JSON
+    Column("addresses", _long_text, nullable=False),
+    Column("boot_id", _id),
+    # as JSON
+    Column("group_ids", _long_text, nullable=False),
+    Column("created_at", UtcTime(), server_default=now(), nullable=False),
+    Column("updated_at", UtcTime(), server_default=now(), nullable=False),
+    Index(None, "network_id", "project_id"),
+    Index(None, "updated_at"),
+    mysql_engine="InnoDB",
+)
+
 list_position = Table(
     "list_position",
     metadata,
