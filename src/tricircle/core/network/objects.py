@@ -40,8 +40,15 @@ class HostRoute(Struct, frozen=True, kw_only=True):
     nexthop: str
 
 
+class AllocationPool(Struct, frozen=True, kw_only=True):
+    """Addresses that Neutron gives by itself, first and last one included."""
+
+    start: str
+    end: str
+
+
 class Subnet(Struct, frozen=True, kw_only=True):
-    """A subnet."""
+    """A subnet; one with ``segment_id`` is for hosts of that segment alone."""
 
     id: str
     network_id: str
@@ -56,6 +63,8 @@ class Subnet(Struct, frozen=True, kw_only=True):
     ipv6_ra_mode: str | None = None
     ipv6_address_mode: str | None = None
     service_types: tuple[str, ...] = ()
+    allocation_pools: tuple[AllocationPool, ...] = ()
+    segment_id: str | None = None
 
     @property
     def auto_address(self) -> bool:
