@@ -41,16 +41,9 @@ def network(**values: Any) -> Network:
 def subnet(name: str = "sub", version: int = 4, **values: Any) -> Subnet:
     cidr = ipaddress.ip_network(RANGES[version])
     pool = AllocationPool(start=str(cidr[2]), end=str(cidr[-2]))
-    given: dict[str, Any] = {
-        "cidr": str(cidr),
-        "gateway_ip": str(cidr[1]),
-        "allocation_pools": (pool,),
-    }
-    return Subnet(
-        **{"id": name, "network_id": NET, "project_id": DEMO, "ip_version": version}
-        | given
-        | values
-    )
+    made: dict[str, Any] = {"id": name, "network_id": NET, "project_id": DEMO}
+    made |= {"cidr": str(cidr), "ip_version": version, "gateway_ip": str(cidr[1])}
+    return Subnet(**made | {"allocation_pools": (pool,)} | values)
 
 
 def fixed(address: str, subnet_id: str = "sub") -> FixedIp:
