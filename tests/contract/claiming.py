@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 
-from tests.contract.samples import EAST, WEST, make_routing
+from tests.contract.samples import EAST, WEST, make_routing, make_spare
 from tricircle.adapters.sql import SqlStores, open_database
 from tricircle.core.model import BottomId, PodId, ProjectId, ZoneName
 
@@ -19,17 +19,22 @@ TASKS = 3
 
 
 async def compete(url: str, name: str) -> dict[str, object]:
-    """Return the ids whose claim was won and settled here, and the bindings as seen here."""
+    """Return what was claimed and settled and what was taken here, and the bindings seen."""
     database = open_database(url)
     stores = SqlStores(database)
     await stores.pods.list_pods()
     print("ready", flush=True)
     sys.stdin.readline()
     won = await asyncio.gather(*(_claim_all(stores, f"{name}-{n}") for n in range(TASKS)))
+    taken = await asyncio.gather(*(_take_all(stores, f"{name}-{n}") for n in range(TASKS)))
     preferred = EAST if name.endswith("0") else WEST
     bound = [await _bind(stores, number, preferred) for number in range(THINGS)]
     await database.close()
-    return {"won": [top_id for each in won for top_id in each], "bound": bound}
+    return {
+        "won": [top_id for each in won for top_id in each],
+        "taken": [port_id for each in taken for port_id in each],
+        "bound": bound,
+    }
 
 
 async def _claim_all(stores: SqlStores, owner: str) -> list[str]:
@@ -42,6 +47,11 @@ async def _claim_all(stores: SqlStores, owner: str) -> list[str]:
             assert await stores.routings.settle_routing(routing, owner, bottom_id)
             won.append(routing.top_id)
     return [str(top_id) for top_id in won]
+
+
+async def _take_all(stores: SqlStores, boot_id: str) -> list[str]:
+    spares = [make_spare(f"port-{number}") for number in range(THINGS)]
+    return [spare.port_id for spare in spares if await stores.spares.take_spare(spare, boot_id, [])]
 
 
 async def _bind(stores: SqlStores, number: int, preferred: PodId) -> str:

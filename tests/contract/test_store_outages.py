@@ -8,11 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from tests.contract.samples import EAST, NETWORK, add_two_pods, make_pod, make_routing
+from tests.contract.samples import (
+    EAST,
+    NETWORK,
+    PROJECT,
+    add_two_pods,
+    make_pod,
+    make_routing,
+    make_spare,
+)
 from tests.databases import empty_tables, get_migrated_url, get_server
 from tricircle.adapters.sql import Limits, SqlStores, open_database
 from tricircle.core.errors import ServiceUnavailable
 from tricircle.core.model import BottomId, Kind, PodId, ProjectId, ZoneName
+from tricircle.core.network.spares import SparePort
 
 pytestmark = pytest.mark.database
 
@@ -55,6 +64,12 @@ CALLS: list[Callable[[SqlStores], Awaitable[object]]] = [
     lambda stores: stores.bindings.bind(ProjectId("p"), ZoneName(""), EAST),
     lambda stores: stores.positions.find_position("key"),
     lambda stores: stores.nodes.list_nodes(),
+    lambda stores: stores.spares.keep_spare(make_spare()),
+    lambda stores: stores.spares.list_ready(NETWORK, PROJECT),
+    lambda stores: stores.spares.take_spare(make_spare(), "boot-1", []),
+    lambda stores: stores.spares.find_spare(EAST, make_spare().port_id),
+    lambda stores: stores.spares.list_old(60),
+    lambda stores: stores.spares.forget_spare(EAST, make_spare().port_id),
 ]
 
 
@@ -179,3 +194,32 @@ async def test_more_callers_than_connections_take_turns(stores: SqlStores) -> No
         *(stores.routings.find_routings(Kind.NETWORK, NETWORK) for _ in range(100))
     )
     assert all(len(each) == 1 for each in found)
+
+
+async def test_a_server_that_dies_under_load_gives_no_spare_to_two(
+    stores: SqlStores, server_name: str
+) -> None:
+    server = get_server(server_name)
+    spares = [make_spare(f"port-{number}") for number in range(30)]
+    for spare in spares:
+        await stores.spares.keep_spare(spare)
+
+    async def take(spare: SparePort, boot_id: str) -> bool:
+        while True:
+            try:
+                return await stores.spares.take_spare(spare, boot_id, [])
+            except ServiceUnavailable:
+                await asyncio.sleep(0.05)
+
+    boots = [(spare, f"boot-{rival}") for spare in spares for rival in range(2)]
+    tasks = [asyncio.create_task(take(spare, boot_id)) for spare, boot_id in boots]
+    await asyncio.sleep(0.02)
+    server.crash()
+    server.start()
+    won = await asyncio.gather(*tasks)
+    # an answer that was lost leaves a spare whose boot does not know of it, for the sweep
+    for (spare, boot_id), mine in zip(boots, won, strict=True):
+        kept = await stores.spares.find_spare(EAST, spare.port_id)
+        assert kept is not None
+        assert kept.boot_id is not None
+        assert not mine or kept.boot_id == boot_id

@@ -31,8 +31,10 @@ from tricircle.core.model import (
     ZoneName,
     ZonePod,
 )
+from tricircle.core.network.spares import SparePort
 
 POD = Pod(PodId("east"), "east", "RegionEast")
+SPARE = SparePort(POD.id, BottomId("b"), TopId("n"), ProjectId("p"), "fa:16:3e:00:00:01", ())
 ROUTING = Routing(Kind.SERVER, TopId("s"), POD.id, BottomId("s"), ProjectId("p"))
 
 
@@ -45,16 +47,17 @@ async def test_an_empty_database_has_no_version_until_it_is_brought_up_to_date(
 
 
 async def test_the_migrated_schema_is_what_the_statements_are_written_for(empty_url: str) -> None:
-    def compare(connection: Connection) -> list[object]:
-        options = {"compare_type": True, "compare_server_default": False}
-        context = MigrationContext.configure(connection, opts=options)
-        return list(compare_metadata(context, metadata))
-
     await sync_schema(empty_url)
     database = open_database(empty_url)
     async with database.engine.connect() as connection:
-        assert await connection.run_sync(compare) == []
+        assert await connection.run_sync(_compare) == []
     await database.close()
+
+
+def _compare(connection: Connection) -> list[object]:
+    options = {"compare_type": True, "compare_server_default": False}
+    context = MigrationContext.configure(connection, opts=options)
+    return list(compare_metadata(context, metadata))
 
 
 async def test_a_filled_database_keeps_what_it_holds(empty_url: str) -> None:
@@ -66,12 +69,14 @@ async def test_a_filled_database_keeps_what_it_holds(empty_url: str) -> None:
     await stores.nodes.put_node(Node(POD.id, "east"))
     await stores.bindings.bind(ProjectId("p"), ZoneName("az"), POD.id)
     await stores.routings.keep_routings([ROUTING])
+    await stores.spares.keep_spare(SPARE)
     await stores.positions.keep_position("key", b"x", 60)
     assert await sync_schema(empty_url) == newest_revision()
     assert len(await stores.zones.list_zone_pods()) == 1
     assert len(await stores.nodes.list_nodes()) == 1
     assert await stores.bindings.find_binding(ProjectId("p"), ZoneName("az")) == POD.id
     assert len(await stores.routings.find_routings(Kind.SERVER, TopId("s"))) == 1
+    assert await stores.spares.find_spare(POD.id, SPARE.port_id) is not None
     assert await stores.positions.find_position("key") == b"x"
     await database.close()
 
@@ -125,6 +130,23 @@ async def test_a_migration_that_was_cut_short_is_carried_on(empty_url: str) -> N
         await connection.run_sync(create_some)
     await database.close()
     assert await sync_schema(empty_url) == newest_revision()
+
+
+async def test_a_table_that_lacks_its_last_index_is_completed(empty_url: str) -> None:
+    def create_most(connection: Connection) -> None:
+        table = metadata.tables["spare_port"]
+        table.create(connection)
+        (last,) = (index for index in table.indexes if "updated_at" in index.columns)
+        last.drop(connection)
+
+    await sync_schema(empty_url, "0005")
+    database = open_database(empty_url)
+    async with database.engine.connect() as connection:
+        await connection.run_sync(create_most)
+    assert await sync_schema(empty_url) == newest_revision()
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(_compare) == []
+    await database.close()
 
 
 async def test_an_unknown_revision_is_named(empty_url: str) -> None:
