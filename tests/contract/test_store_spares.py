@@ -225,6 +225,21 @@ async def test_a_spare_can_be_forgotten_ready_or_taken(stores: Stores) -> None:
     assert timeless(await stores.spares.find_spare(EAST, taken.port_id)) == taken
 
 
+async def test_a_spare_that_is_taken_is_found_by_its_mac(stores: Stores) -> None:
+    mac = make_spare().mac_address
+    await keep(stores, make_spare(), replace(make_spare("other"), mac_address="fa:16:3e:00:00:02"))
+    assert await stores.spares.find_taken(NETWORK, PROJECT, mac) is None
+    assert await stores.spares.take_spare(make_spare(), "boot-1", [])
+    found = await stores.spares.find_taken(NETWORK, PROJECT, mac)
+    assert timeless(found) == replace(make_spare(), boot_id="boot-1")
+    for network, project, other in (
+        (TopId("network-2"), PROJECT, mac),
+        (NETWORK, ProjectId("project-2"), mac),
+        (NETWORK, PROJECT, "fa:16:3e:00:00:02"),
+    ):
+        assert await stores.spares.find_taken(network, project, other) is None
+
+
 async def test_what_has_not_changed_for_a_while_is_listed(stores: Stores, age: Age) -> None:
     spares = [make_spare(port_id) for port_id in ("ready", "touched", "used")]
     await keep(stores, *spares, make_spare("young"))
@@ -297,6 +312,8 @@ async def test_what_cannot_have_been_kept_is_not_there(stores: Stores, text: str
     assert list(await stores.spares.list_ready(TopId(text), PROJECT)) == []
     assert list(await stores.spares.list_ready(NETWORK, ProjectId(text))) == []
     assert await list_ready(stores) == [(EAST, port_id)]
+    assert await stores.spares.find_taken(TopId(text), PROJECT, make_spare().mac_address) is None
+    assert await stores.spares.find_taken(NETWORK, ProjectId(text), text) is None
 
 
 async def test_the_longest_ids_and_any_groups_can_be_kept(stores: Stores) -> None:

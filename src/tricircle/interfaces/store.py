@@ -192,6 +192,12 @@ class SparePortStore(Protocol):
         """Return a spare, taken or ready."""
         ...
 
+    async def find_taken(
+        self, network_id: TopId, project_id: ProjectId, mac_address: str
+    ) -> SparePort | None:
+        """Return the spare with this MAC on a network, in any pod, if it is taken."""
+        ...
+
     async def list_old(
         self,
         older_than_s: float,

@@ -74,6 +74,17 @@ class MemorySpares:
         """Return a spare, taken or ready."""
         return self._table.spares.get((pod_id, port_id))
 
+    async def find_taken(
+        self, network_id: TopId, project_id: ProjectId, mac_address: str
+    ) -> SparePort | None:
+        """Return the spare with this MAC on a network, in any pod, if it is taken."""
+        wanted = (network_id, project_id, mac_address)
+        for spare in self._table.list_all():
+            is_it = (spare.network_id, spare.project_id, spare.mac_address) == wanted
+            if is_it and spare.boot_id is not None:
+                return spare
+        return None
+
     async def list_old(
         self, older_than_s: float, *, limit: int = 1000, after: SpareKey | None = None
     ) -> Sequence[SparePort]:

@@ -64,6 +64,16 @@ class SqlSpares:
         rows = await self._database.read(statements.find_spare(key))
         return _read_spare(rows[0]) if rows else None
 
+    async def find_taken(
+        self, network_id: TopId, project_id: ProjectId, mac_address: str
+    ) -> SparePort | None:
+        """Return the spare with this MAC on a network, in any pod, if it is taken."""
+        if not all(is_storable(one) for one in (network_id, project_id, mac_address)):
+            return None
+        reading = statements.find_taken(network_id, project_id, mac_address)
+        rows = await self._database.read(reading)
+        return _read_spare(rows[0]) if rows else None
+
     async def list_old(
         self, older_than_s: float, *, limit: int = 1000, after: SpareKey | None = None
     ) -> Sequence[SparePort]:

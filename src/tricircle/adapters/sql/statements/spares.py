@@ -79,6 +79,21 @@ def find_spare(key: SpareKey) -> Rows:
     return select(spare_port).where(_is(key))
 
 
+def find_taken(network_id: TopId, project_id: ProjectId, mac_address: str) -> Rows:
+    """Return a read of what a boot has taken, by MAC: the first one by key."""
+    return (
+        select(spare_port)
+        .where(
+            spare_port.c.network_id == network_id,
+            spare_port.c.project_id == project_id,
+            spare_port.c.mac_address == mac_address,
+            spare_port.c.boot_id.is_not(None),
+        )
+        .order_by(*_KEY)
+        .limit(1)
+    )
+
+
 def list_old(older_than_s: float, limit: int, after: SpareKey | None) -> Rows:
     """Return a read of what has not changed for a while, in primary-key order."""
     rows = select(spare_port).where(spare_port.c.updated_at <= from_now(-older_than_s))
