@@ -95,8 +95,8 @@ class Api:
     def post(self, url: str, body: object) -> Any:
         return self.request("POST", url, json.dumps(body).encode())
 
-    def put(self, url: str) -> Any:
-        return self.request("PUT", url)
+    def put(self, url: str, body: object = None) -> Any:
+        return self.request("PUT", url, None if body is None else json.dumps(body).encode())
 
     def put_bytes(self, url: str, content: bytes) -> Any:
         return self.request("PUT", url, content, "application/octet-stream")

@@ -6,6 +6,7 @@ Every step looks first, so that it can be repeated after any interruption.
 from __future__ import annotations
 
 from lab.api import Api, ApiError
+from lab.pods import CINDER_QUOTAS
 from lab.settings import Address, Pod, Settings
 
 IMAGE = "tiny-image"
@@ -74,8 +75,19 @@ def public_subnet_prefix(number: int) -> str:
     return f"198.18.{number}"
 
 
+def ensure_free_quotas(pod: Pod, api: Api) -> None:
+    """Let every project of a pod have as many volumes as it wants.
+
+    Cinder's migrations write limits of the default class, which count for more than
+    those of its configuration.
+    """
+    url = f"{pod.volume.url}/v3/os-quota-class-sets/default"
+    api.put(url, {"quota_class_set": dict.fromkeys(CINDER_QUOTAS, -1)})
+
+
 def ensure_pod(pod: Pod, api: Api) -> None:
     """Create what a new pod holds."""
+    ensure_free_quotas(pod, api)
     ensure_flavors(pod, api)
     ensure_public_network(pod.network, public_subnet_prefix(pod.number), api)
 
