@@ -75,6 +75,10 @@ class CountedCreation:
         """Return the body as this pod needs it."""
         return await self.inner.place(candidate, body)
 
+    async def settle(self, answer: Answer | None) -> bool:
+        """Wait for what was still being made when the pod was asked."""
+        return await self.inner.settle(answer)
+
     async def undo(self) -> None:
         """Take back what was made in a pod; what is reserved serves the next one."""
         await self.inner.undo()

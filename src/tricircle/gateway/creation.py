@@ -61,6 +61,10 @@ class PlainCreation:
         """Return the body as it is."""
         return body
 
+    async def settle(self, answer: Answer | None) -> bool:
+        """There is nothing to wait for."""
+        return True
+
     async def undo(self) -> None:
         """There is nothing to take back."""
 
@@ -151,9 +155,13 @@ class Creator:
         for creation, one in zip(batch.creations, made, strict=False):
             for top_id in one.ids:
                 await creation.take_back(top_id)
-                path = f"{inbound.target.path.rstrip('/')}/{top_id}"
-                outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
-                await self.forwarder.send(one.candidate.pod, outbound)
+                await self._delete(inbound, one.candidate.pod, top_id)
+
+    async def _delete(self, inbound: Inbound, pod: Pod, top_id: str) -> None:
+        """Delete what a pod has just made for a request."""
+        path = f"{inbound.target.path.rstrip('/')}/{top_id}"
+        outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
+        await self.forwarder.send(pod, outbound)
 
     async def _demand(self, inbound: Inbound, strategy: Create) -> Demand:
         if strategy.hook is None:
@@ -196,6 +204,7 @@ class Creator:
                 error = dead
                 continue
             except (PodTimeout, PodMisbehaved):
+                await creation.settle(None)
                 await creation.abandon()
                 raise
             except TricircleError:
@@ -218,6 +227,43 @@ class Creator:
     async def _try(
         self, inbound: Inbound, strategy: Create, creation: Creation, candidate: Candidate
     ) -> Answer:
+        """Return the pod's answer, of a second attempt where the first was not well prepared."""
+        answer = await self._send(inbound, strategy, creation, candidate)
+        is_settled = await creation.settle(answer)
+        if not is_settled:
+            await self._take_back(inbound, strategy, creation, candidate, answer)
+            answer = await self._send(inbound, strategy, creation, candidate)
+            await creation.settle(answer)
+        if answer.status >= 300:
+            await creation.undo()
+        return answer
+
+    async def _take_back(
+        self,
+        inbound: Inbound,
+        strategy: Create,
+        creation: Creation,
+        candidate: Candidate,
+        answer: Answer,
+    ) -> None:
+        """Take back what a pod answered whose creation did not settle."""
+        if answer.status >= 300:
+            await creation.undo()
+            return
+        pod = candidate.pod
+        try:
+            for top_id in await find_made(self.forwarder, inbound, strategy, pod, answer):
+                await self._delete(inbound, pod, top_id)
+        except PodError as error:
+            log.warning(
+                "made in a pod for nothing and not deleted",
+                extra={"kind": strategy.kind, "pod": pod.name, "reason": str(error)},
+            )
+
+    async def _send(
+        self, inbound: Inbound, strategy: Create, creation: Creation, candidate: Candidate
+    ) -> Answer:
+        """Return the pod's answer to a creation. Raises PodDead where none was sent."""
         if self.forwarder.cloud.is_dead(candidate.pod.id):
             raise PodDead(candidate.pod.id, f"pod {candidate.pod.name} does not answer")
         try:
@@ -226,17 +272,16 @@ class Creator:
             outbound = replace(Outbound.of(inbound), body=body)
         except TricircleError as error:
             await creation.undo()
+            _require_right(inbound, strategy)
             raise _nothing_sent(candidate, error) from error
         try:
-            answer = await self.forwarder.send(
+            return await self.forwarder.send(
                 candidate.pod, outbound, strategy.zones, self.timeout_s
             )
         except PodDead:
+            await creation.settle(None)
             await creation.undo()
             raise
-        if answer.status >= 300:
-            await creation.undo()
-        return answer
 
     async def _keep(
         self,

@@ -83,6 +83,14 @@ class Creation(Protocol):
         """Return the body as this pod needs it; what it names is there by then."""
         ...
 
+    async def settle(self, answer: Answer | None) -> bool:
+        """Wait for what was still being made when the pod was asked.
+
+        ``answer`` is the pod's, None where it is unknown. False when something came to
+        nothing: what the pod has made is to go, and ``place`` may be tried once more.
+        """
+        ...
+
     async def undo(self) -> None:
         """Take back what ``place`` made in the pod, which refused the request."""
         ...

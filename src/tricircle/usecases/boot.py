@@ -2,6 +2,7 @@
 
     resolve  what the body means, checked with the caller's own token; ports are made at the top
     place    twins of all that in one pod, and the body with that pod's port ids in it
+    settle   where the pod had a spare port ready: the top's port was made meanwhile
     finish   the server is known: the ports are its own
     withdraw the pod said no and another one is asked: twins of the ports go, the rest stays
     undo     nobody took the server: what was made for it goes
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tricircle.core.bodies import read_value, set_value
@@ -44,6 +45,7 @@ from tricircle.core.network.asking import (
 from tricircle.core.network.objects import Port, SecurityGroup
 from tricircle.core.network.refusals import Form
 from tricircle.interfaces.clock import Clock
+from tricircle.interfaces.store import SparePortStore
 from tricircle.usecases.ensure import Patience, TwinMaker
 from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
@@ -54,8 +56,9 @@ from tricircle.usecases.networking.server_ports import (
     WantedPorts,
     carry_out,
 )
+from tricircle.usecases.networking.spares import Hope, Making, SpareBoots
 from tricircle.usecases.networking.together import all_of
-from tricircle.usecases.networking.wishes import Errand, grant
+from tricircle.usecases.networking.wishes import Errand, grant, grant_ports, understand
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +71,8 @@ class Resolved:
     """What a body means at the top. Valid until ``finish`` or ``undo``, for one pod after another.
 
     ``groups`` are security groups that were read on the way, by id. ``shown_groups`` is
-    what the answer must show as the server's groups, None for Nova's own answer.
+    what the answer must show as the server's groups, None for Nova's own answer. With
+    ``hope`` the ports are not made yet: pods may have some ready.
     """
 
     form: Form
@@ -78,21 +82,32 @@ class Resolved:
     ports: tuple[TopPort, ...] = ()
     groups: Mapping[str, SecurityGroup] = field(default_factory=dict)
     shown_groups: object = None
+    hope: Hope | None = None
 
     @property
     def wanted(self) -> WantedPorts:
         """The ports that the chosen pod must have."""
         return WantedPorts(self.form, self.request_id, self.ports, self.groups)
 
+    def without_spares(self) -> Resolved:
+        """Return the same for a boot that has tried spare ports in vain."""
+        return self if self.hope is None else replace(self, hope=replace(self.hope, ready=()))
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What goes to a pod: ``body`` is sent, ``port_ids`` stand for ``resolved.ports``."""
+    """What goes to a pod: ``body`` is sent, ``port_ids`` stand for ``resolved.ports``.
+
+    With ``making`` the top's port is still being made, see ``settle``. What was ``spare``
+    bears its mark as a twin later than other ports.
+    """
 
     resolved: Resolved
     pod: Pod
     body: bytes
     port_ids: tuple[BottomId, ...] = ()
+    making: Making | None = None
+    spare: bool = False
 
     def restore(self, answer: bytes) -> bytes:
         """Return the pod's answer to a boot with what was taken from the body put back."""
@@ -112,16 +127,28 @@ class ServerNetworks:
         clock: Clock,
         new_id: Callable[[], str],
         patience: Patience | None = None,
+        spares: SparePortStore | None = None,
     ) -> None:
         self._neutrons, self._stores, self._new_id = neutrons, stores, new_id
         self._leftovers = leftovers
         maker = TwinMaker(stores.routings, clock, new_id, patience)
         self._ports = ServerPorts(neutrons, stores, maker, clock)
+        self._spares = (
+            None if spares is None else SpareBoots(spares, stores.routings, self._ports, leftovers)
+        )
 
     async def resolve(
-        self, caller: Caller, body: bytes, version: Version, request_id: str
+        self,
+        caller: Caller,
+        body: bytes,
+        version: Version,
+        request_id: str,
+        *,
+        may_hope: bool = False,
     ) -> Resolved:
         """Return what the networks of a ``POST /servers`` body mean; its new ports are made.
+
+        Where it ``may_hope`` and some pod has a spare port that would do, they are not.
 
         A body that Nova's schema refuses comes back as it is: the pod says what is
         wrong. Raises Nova's errors, and PodError when the top's Neutron does not answer.
@@ -133,9 +160,23 @@ class ServerNetworks:
             raise NotBuiltYet("several servers in one request need 'networks': 'none' for now")
         instance = str(read_value(body, "server.name") or "")
         errand = self._errand(Form.SERVER, caller, caller.project_id, instance, request_id)
-        granted = await grant(errand, asking)
-        shown = read_value(body, GROUPS)
-        return Resolved(Form.SERVER, body, asking, request_id, granted.ports, granted.groups, shown)
+        understood = await understand(errand, asking)
+        resolved = Resolved(
+            Form.SERVER, body, asking, request_id, shown_groups=read_value(body, GROUPS)
+        )
+        if may_hope and self._spares is not None:
+            ready = await self._spares.find(understood.wishes, caller.project_id)
+            if ready:
+                return replace(resolved, hope=Hope(errand, understood, ready))
+        granted = await grant_ports(errand, understood)
+        return replace(resolved, ports=granted.ports, groups=granted.groups)
+
+    async def grant(self, resolved: Resolved) -> Resolved:
+        """Return the same with its ports made now, if they are not. Raises as ``resolve``."""
+        if resolved.hope is None:
+            return resolved
+        granted = await grant_ports(resolved.hope.errand, resolved.hope.understood)
+        return replace(resolved, hope=None, ports=granted.ports, groups=granted.groups)
 
     async def resolve_interface(
         self, caller: Caller, body: bytes, project_id: ProjectId, request_id: str
@@ -165,6 +206,49 @@ class ServerNetworks:
         body = put(resolved.body, resolved.asking, port_ids)
         return Placed(resolved, pod, body, tuple(port_ids))
 
+    async def place_on_spare(self, resolved: Resolved, pod: Pod) -> Placed | None:
+        """Return the body with a port that is ready in a pod, None when it has none.
+
+        The port at the top is made from now on: ``settle`` waits for it.
+        """
+        if resolved.hope is None or self._spares is None:
+            return None
+        making = await self._spares.take(resolved.hope, pod, resolved.request_id)
+        if making is None:
+            return None
+        port_ids = (making.spare.port_id,)
+        body = put_ports(resolved.body, resolved.asking, port_ids)
+        return Placed(resolved, pod, body, port_ids, making, spare=True)
+
+    async def settle(self, placed: Placed) -> Placed | None:
+        """Return the same with all its ports at the top; None when that came to nothing.
+
+        Nothing is at the top then, and what is in the pod is left to a job.
+        """
+        if placed.making is None:
+            return placed
+        granted = await placed.making.wait()
+        if granted is None and self._spares is not None:
+            await self._spares.leave(placed.making, placed.resolved.request_id)
+        if granted is None:
+            return None
+        resolved = replace(placed.resolved, hope=None, ports=granted.ports, groups=granted.groups)
+        return replace(placed, resolved=resolved, making=None)
+
+    async def complete(self, placed: Placed, server_id: TopId, zone: str) -> None:
+        """Do what may be done after the caller has got the answer. Never raises.
+
+        Nova too gives a server its ports later.
+        """
+        await self.show_owner(placed, server_id, zone)
+        wanted, pod = placed.resolved.wanted, placed.pod
+        if placed.spare:
+            marked = partial(self._ports.put_mark, wanted, pod, placed.port_ids[0])
+            await carry_out("port not yet marked", {wanted.ports[0].port.id: marked})
+        match wanted.ports:
+            case [TopPort(port, Origin.GATEWAY)] if self._spares is not None:
+                await self._spares.restock(port, pod, wanted.request_id)
+
     async def finish(self, placed: Placed, server_id: TopId, zone: str) -> None:
         """Make the ports the server's own: ``keep_owner``, then ``show_owner``."""
         await self.keep_owner(placed, server_id)
@@ -188,10 +272,7 @@ class ServerNetworks:
         await self._repair_later(placed.resolved, placed.pod, kept)
 
     async def show_owner(self, placed: Placed, server_id: TopId, zone: str) -> None:
-        """Show at the top which server has the ports. Never raises, as ``keep_owner``.
-
-        May run after the caller has got the answer: Nova too gives a server its ports later.
-        """
+        """Show at the top which server has the ports. Never raises, as ``keep_owner``."""
         shown = await carry_out(
             "port not yet given to its server at the top",
             {

@@ -51,7 +51,12 @@ class Boot:
         try:
             for body in copies.bodies:
                 resolved = await self._tools.networks.resolve(
-                    inbound.caller, body, inbound.version, inbound.request_id
+                    inbound.caller,
+                    body,
+                    inbound.version,
+                    inbound.request_id,
+                    # of several servers all have their ports before the first one is made
+                    may_hope=len(copies.bodies) == 1,
                 )
                 creations.append(BootCreation(self._tools, resolved, joining))
         except TricircleError:
@@ -99,9 +104,26 @@ class BootCreation:
         """Return the body with the pod's own ports and group in it; twins are there by then."""
         if self.joining is not None:
             body = await self.joining.enter(candidate.pod, body)
-        resolved = replace(self.resolved, body=body)
-        self.placed = await self.tools.networks.place(resolved, candidate.pod)
-        return self.placed.body
+        networks, pod = self.tools.networks, candidate.pod
+        placed = await networks.place_on_spare(replace(self.resolved, body=body), pod)
+        if placed is None:
+            self.resolved = await networks.grant(self.resolved)
+            placed = await networks.place(replace(self.resolved, body=body), pod)
+        self.placed = placed
+        return placed.body
+
+    async def settle(self, answer: Answer | None) -> bool:
+        """Wait for a port that is made while the pod is asked; see ``gateway.hooks.Creation``."""
+        if self.placed is None or self.placed.making is None:
+            return True
+        (port_id,) = self.placed.port_ids
+        self.placed = await self.tools.networks.settle(self.placed)
+        if self.placed is None:
+            self.resolved = self.resolved.without_spares()
+            return False
+        self.resolved = replace(self.placed.resolved, body=self.resolved.body)
+        # what the pod's Nova does not know is no spare port any more
+        return answer is None or answer.status < 300 or port_id.encode() not in answer.body
 
     async def undo(self) -> None:
         """Remove the twins of the ports from the pod; the top's ports stay for the next pod."""
@@ -133,7 +155,7 @@ class BootCreation:
             networks, server_id = self.tools.networks, TopId(top_id)
             await networks.keep_owner(self.placed, server_id)
             self.tools.background.start(
-                networks.show_owner(self.placed, server_id, self._zone(candidate))
+                networks.complete(self.placed, server_id, self._zone(candidate))
             )
         return replace(answer, body=self.placed.restore(answer.body))
 

@@ -214,11 +214,12 @@ def may_be_auto_address(port: Port) -> Sequence[str]:
 
     Whether the subnet gives only such addresses must then be looked up.
     """
-    return [
-        fixed.subnet_id
-        for fixed in port.fixed_ips
-        if ":" in fixed.ip_address and _eui64_tail(port.mac_address) == _tail(fixed.ip_address)
-    ]
+    return [fixed.subnet_id for fixed in port.fixed_ips if follows_mac(fixed, port.mac_address)]
+
+
+def follows_mac(fixed: FixedIp, mac: str) -> bool:
+    """Tell whether an address is the one that Neutron computes from a MAC."""
+    return ":" in fixed.ip_address and _eui64_tail(mac) == _tail(fixed.ip_address)
 
 
 def _needed_by_port(top: Port) -> Iterable[str]:

@@ -11,7 +11,7 @@ from tricircle.core.errors import NeutronRefused, PodError
 from tricircle.core.model import BottomId, Kind, Origin, Pod, PodId, ProjectId, TopId
 from tricircle.core.network.objects import KINDS, Port, SecurityGroup
 from tricircle.core.network.refusals import Form
-from tricircle.core.network.twins import may_be_auto_address
+from tricircle.core.network.twins import mark_of, may_be_auto_address, twin_groups
 from tricircle.interfaces.clock import Clock
 from tricircle.interfaces.store import RoutingStore, RoutingUpkeep
 from tricircle.usecases.ensure import TwinMaker
@@ -76,6 +76,25 @@ class ServerPorts:
             if refusal.status not in _LOST or not await self._forget_lost(site, wanted):
                 raise
             return await self._ensure_all(site, wanted)
+
+    async def put_groups(
+        self, wanted: WantedPorts, pod: Pod, port_id: BottomId, *, is_default: bool
+    ) -> None:
+        """Have the groups of the one wanted port in a pod, and on that pod's port.
+
+        A port that was made without naming any is in the ``is_default`` one already.
+        Raises NotFound, TwinBusy, PodError.
+        """
+        site, top = self.site(pod, wanted.request_id), wanted.ports[0].port
+        twins = await self._groups.ensure(site, _groups([top]), wanted.groups)
+        if not is_default:
+            await site.bottom.update(Port, port_id, {"security_groups": twin_groups(top, twins)})
+
+    async def put_mark(self, wanted: WantedPorts, pod: Pod, port_id: BottomId) -> None:
+        """Mark a pod's port as the twin of the one wanted port. Raises PodError."""
+        top = wanted.ports[0].port
+        values = {"name": top.name, "description": mark_of(Kind.PORT, top)}
+        await self.site(pod, wanted.request_id).bottom.update(Port, port_id, values)
 
     async def take_away(self, wanted: WantedPorts, only: Pod | None) -> set[str]:
         """Remove the twins of all ports, from one pod or from all.

@@ -56,22 +56,41 @@ class Granted:
     groups: Mapping[str, SecurityGroup]
 
 
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What a request asks for, looked up: ``groups`` are those it names. Nothing is made yet."""
+
+    wishes: tuple[Wish, ...]
+    groups: tuple[SecurityGroup, ...]
+
+
 async def grant(errand: Errand, asking: Asking) -> Granted:
+    """Return the ports that a request asks for; see ``understand`` and ``grant_ports``."""
+    return await grant_ports(errand, await understand(errand, asking))
+
+
+async def understand(errand: Errand, asking: Asking) -> Understood:
+    """Return which ports and groups a request means. Raises Nova's errors, PodError."""
+    groups = await find_groups(errand, asking.group_names)
+    wishes = asking.wishes
+    if asking.mode in (Mode.UNSAID, Mode.AUTO):
+        wishes = await _only_network(errand, asking.mode)
+    return Understood(wishes, tuple(groups))
+
+
+async def grant_ports(errand: Errand, understood: Understood) -> Granted:
     """Return the ports that a request asks for; those on networks are made now.
 
     Either all or none. Raises Nova's errors, PodError when the top does not answer.
     """
-    named = await find_groups(errand, asking.group_names)
+    wishes, named = understood.wishes, understood.groups
     default: tuple[SecurityGroup, ...] = ()
-    wishes = asking.wishes
-    if asking.mode in (Mode.UNSAID, Mode.AUTO):
-        wishes = await _only_network(errand, asking.mode)
     take = partial(_take_ports, errand, wishes, [group.id for group in named])
     if named or not any(isinstance(wish, NetworkWish) for wish in wishes):
         ports = await take()
     else:
         # The port will have the project's default group: read its rules meanwhile.
-        ports, default = await both(take, partial(_read_default_group, errand))
+        ports, default = await both(take, partial(read_default_group, errand))
     return Granted(ports, {group.id: group for group in (*named, *default)})
 
 
@@ -121,7 +140,7 @@ def _pick_group(
     return found[0]
 
 
-async def _read_default_group(errand: Errand) -> tuple[SecurityGroup, ...]:
+async def read_default_group(errand: Errand) -> tuple[SecurityGroup, ...]:
     """Return the project's default group, or nothing: then it is read when it is needed."""
     try:
         return await errand.as_service.list_all(
@@ -212,18 +231,24 @@ def _check_port(errand: Errand, port_id: str, port: Port | None) -> None:
         raise refusals.port_not_usable(port_id, errand.instance)
 
 
-async def _make_port(errand: Errand, wish: NetworkWish, group_ids: Sequence[str]) -> Port:
+def port_of_boot(errand: Errand, network_id: TopId, group_ids: Sequence[str]) -> dict[str, object]:
+    """Return what makes a port of the top for a boot; no groups mean the project's default."""
     values: dict[str, object] = {
-        "network_id": wish.network_id,
+        "network_id": network_id,
         "device_id": errand.boot_id,
         "device_owner": BOOT_OWNER,
         "admin_state_up": True,
         "project_id": errand.project_id,
     }
-    if wish.fixed_ip is not None:
-        values["fixed_ips"] = [{"ip_address": wish.fixed_ip}]
     if group_ids:
         values["security_groups"] = list(group_ids)
+    return values
+
+
+async def _make_port(errand: Errand, wish: NetworkWish, group_ids: Sequence[str]) -> Port:
+    values = port_of_boot(errand, wish.network_id, group_ids)
+    if wish.fixed_ip is not None:
+        values["fixed_ips"] = [{"ip_address": wish.fixed_ip}]
     try:
         port = await errand.as_caller.create(Port, values)
     except NeutronRefused as refusal:
