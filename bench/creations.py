@@ -70,7 +70,8 @@ def run_volumes(top: Any, pod: Any, zone: str) -> Figure:
 
 def run_servers(top: Any, pod: Any) -> tuple[Figure, str]:
     """Measure servers, nothing stays; return the zone by which the top reaches the pod too."""
-    with _network(top, NAME) as network_id, _network(pod, f"{NAME}-straight") as straight_id:
+    # The top's servers go first, through the top: the pod shows them under the same name.
+    with _network(pod, f"{NAME}-straight") as straight_id, _network(top, NAME) as network_id:
         zone = _zone_of_pod(top, pod, network_id)
         figure = Figure([], [])
         for _ in range(ROUNDS):
