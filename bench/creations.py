@@ -19,6 +19,8 @@ from typing import Any
 
 import openstack
 from openstack.config import OpenStackConfig
+from openstack.exceptions import ConflictException
+from openstack.utils import iterate_timeout
 
 ROUNDS = 12
 USER = "demo"
@@ -88,7 +90,13 @@ def _network(cloud: Any, name: str) -> Iterator[str]:
         yield network.id
     finally:
         _delete_servers(cloud)
-        cloud.network.delete_network(network.id)
+        # the ports of servers that are not listed any more may still be going
+        for _ in iterate_timeout(60, f"network {network.id} stays in use", wait=0.5):
+            try:
+                cloud.network.delete_network(network.id)
+                break
+            except ConflictException:
+                continue
 
 
 def _zone_of_pod(top: Any, pod: Any, network_id: str) -> str:
