@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tricircle.testing.cloud.callers import Caller
-from tricircle.testing.cloud.http import Answer, Document, Json, Request, answer_json, refuse
+from tricircle.testing.cloud.http import (
+    Answer,
+    Document,
+    Json,
+    Refused,
+    Request,
+    answer_json,
+    refuse,
+)
 from tricircle.testing.cloud.network.attributes import PORT
 from tricircle.testing.cloud.network.resources import Resource
 
@@ -40,7 +48,11 @@ class Ports(Resource):
         addresses = self.network.addresses
         mac = addresses.take_mac(network["id"], values.get("mac_address"), values["id"])
         wanted = values.get("fixed_ips")
-        fixed_ips = addresses.take(network["id"], wanted, subnets)
+        try:
+            fixed_ips = addresses.take(network["id"], wanted, subnets)
+        except Refused:
+            addresses.release({"network_id": network["id"], "mac_address": mac, "fixed_ips": []})
+            raise
         made = {
             "mac_address": mac,
             "fixed_ips": fixed_ips,
