@@ -18,9 +18,11 @@ from tricircle.core.jobs import (
     CountUsage,
     DeleteStrayPort,
     Job,
+    KeepSparePorts,
     ReleasePort,
     ReleaseServer,
     RepairPort,
+    RepairSparePort,
     RepairTwin,
 )
 from tricircle.core.model import Service
@@ -75,6 +77,8 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             kind(RepairPort, made.repair.run),
             kind(RepairTwin, made.repair.run),
             kind(DeleteStrayPort, made.repair.run),
+            kind(RepairSparePort, made.repair.run),
+            kind(KeepSparePorts, made.spares.run),
             kind(CountUsage, make_count_jobs(quotas).count),
             kind(CarryQuota, carrying.carry),
             kind(CarryQuotaClass, carrying.carry_class),

@@ -65,8 +65,10 @@ def test_an_operator_is_told_everything(job_class: type[Job]) -> None:
 @pytest.mark.parametrize(
     "job_class", [each for each in JOB_CLASSES if "project_id" in field_names(each)]
 )
-def test_of_a_job_of_a_project_only_the_pod_is_kept_from_it(job_class: type[Job]) -> None:
-    assert set(field_names(job_class)) - PROJECT_FIELDS <= {"pod_id"}
+def test_of_a_job_of_a_project_only_what_is_of_the_pod_is_kept_from_it(
+    job_class: type[Job],
+) -> None:
+    assert set(field_names(job_class)) - PROJECT_FIELDS <= {"pod_id", "bottom_id"}
 
 
 @pytest.mark.parametrize("job_class", JOB_CLASSES)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,9 +17,11 @@ from tricircle.core.jobs import (
     JOB_CLASSES,
     DeleteStrayPort,
     Job,
+    KeepSparePorts,
     ReleasePort,
     ReleaseServer,
     RepairPort,
+    RepairSparePort,
     RepairTwin,
     SweepTwins,
 )
@@ -44,9 +47,12 @@ from tricircle.usecases.ensure import Patience, TwinMaker
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
-from tricircle.usecases.networking.server_ports import TwinStores
+from tricircle.usecases.networking.server_ports import ServerPorts, TwinStores
 from tricircle.usecases.release import Release, ReleaseJobs
 from tricircle.usecases.repair import Repair, RepairOptions
+from tricircle.usecases.spare_ports import SpareKeeper, SpareOptions
+from tricircle.usecases.spare_repair import Ages, SpareRepair
+from tricircle.usecases.spare_search import SpareFinder
 from tricircle.usecases.sweep import Sweep, SweepReport, TwinFinder, sweep_here
 from tricircle.xjob.worker import explain
 
@@ -243,7 +249,10 @@ class World:
         self.stores = MemoryStores(self.wall)
         self.pods = {name: _pod(name) for name in pods}
         self.stores.tables.pods.update({pod.id: pod for pod in self.pods.values()})
+        # tests let hours pass, in which the real credential would renew its token
+        self.sim.identity.accounts.token_life_s = 30 * 86400.0
         self.service = self.sim.token("tricircle", "service")
+        self.spare_options = SpareOptions()
         self.restart()
 
     def restart(self) -> None:
@@ -266,16 +275,30 @@ class World:
         self.bell = Bell()
         self.requests = JobRequests(Mortal(self.stores.desk, self.life), self.bell)
         self.networks = ServerNetworks(
-            neutrons, stores, Leftovers(self.requests), self.clock, self.ids, patience
+            neutrons,
+            stores,
+            Leftovers(self.requests),
+            self.clock,
+            self.ids,
+            patience,
+            Mortal(self.stores.spares, self.life),
         )
         self.release = Release(neutrons, stores)
         ledger = Mortal(self.stores.quota_ledger, self.life)
         self.release_jobs = ReleaseJobs(self.release, stores.find_pod, ledger)
         maker = TwinMaker(stores.routings, self.clock, self.ids, patience)
         options = RepairOptions(lambda pod_id, zone: zone)
-        self.repair = Repair(neutrons, stores, self.release, maker, options)
-        self.finder = TwinFinder(neutrons, stores, self.wall)
+        spares = Mortal(self.stores.spares, self.life)
+        ages = Ages(UNDER_WAY_S, self.spare_options.kept_for_s, self.wall)
+        self.spare_repair = SpareRepair(
+            stores, spares, ServerPorts(neutrons, stores, maker, self.clock), ages
+        )
+        self.repair = Repair(neutrons, stores, self.release, maker, self.spare_repair, options)
+        spare_finder = SpareFinder(neutrons, spares, stores.find_pod, ages)
+        self.finder = TwinFinder(neutrons, stores, spare_finder, self.wall)
         self.sweeper = Sweep(self.finder, self.requests)
+        random = Random(self.ids())  # noqa: S311
+        self.spares = SpareKeeper(neutrons, stores, spares, self.spare_options.wanted, random)
 
     def caller(self, project: str = "demo", *roles: str) -> Caller:
         """Return a caller of a project, a member unless said otherwise."""
@@ -422,7 +445,9 @@ class World:
                 return await self.release_jobs.release_server(job, errand)
             case ReleasePort():
                 return await self.release_jobs.release_port(job, errand)
-            case RepairPort() | RepairTwin() | DeleteStrayPort():
+            case KeepSparePorts():
+                return await self.spares.run(job, errand)
+            case RepairPort() | RepairTwin() | DeleteStrayPort() | RepairSparePort():
                 return await self.repair.run(job, errand)
             case SweepTwins():
                 return await self.sweeper.run(job, errand)

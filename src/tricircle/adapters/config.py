@@ -396,6 +396,24 @@ _XJOB_OPTS = [
         help="Seconds between searches for what is not as it should be: ports without server, "
         "flavors that a pod lacks.",
     ),
+    cfg.IntOpt(
+        "spare_ports",
+        default=2,
+        min=0,
+        max=100,
+        help="Ports that are kept ready in a pod for the next servers of a project on a network of "
+        "its own, once it has made a server there: the pod is then asked for the server at once. "
+        "Each counts in the project's quota of ports in the pod. Raise it where projects make "
+        "many servers one after the other; 0 keeps none.",
+    ),
+    cfg.FloatOpt(
+        "spare_port_for_s",
+        default=3600.0,
+        min=60,
+        max=31536000,
+        help="Seconds after which a port that was kept ready is removed when no server has taken "
+        "it; sweep_interval_s later at most. Lower it when such ports fill pods.",
+    ),
 ]
 
 _QUOTA_OPTS = [
@@ -560,6 +578,8 @@ class XjobSettings:
     measure_interval_s: float
     probe_interval_s: float
     sweep_interval_s: float
+    spare_ports: int
+    spare_port_for_s: float
 
     @property
     def listen(self) -> ListenSettings:

@@ -22,6 +22,7 @@ PROJECT_FIELDS = frozenset(
         "project_id",
         "server_id",
         "port_id",
+        "network_id",
         "resource",
         "top_id",
         "group_id",

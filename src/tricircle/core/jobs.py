@@ -117,12 +117,12 @@ class KeepSparePorts(Job):
 class RepairSparePort(Job):
     """Complete the port of a boot that had taken a spare, or remove a spare nobody needs.
 
-    ``port_id`` is the pod's own id.
+    ``bottom_id`` is the pod's own id of the port.
     """
 
     kind: ClassVar[str] = "repair_spare_port"
     pod_id: PodId
-    port_id: BottomId
+    bottom_id: BottomId
     project_id: ProjectId
 
 
@@ -266,6 +266,8 @@ JOB_CLASSES: tuple[type[Job], ...] = (
     RepairPort,
     RepairTwin,
     DeleteStrayPort,
+    KeepSparePorts,
+    RepairSparePort,
     DeleteServerGroup,
     Replicate,
     SweepPod,

@@ -6,13 +6,12 @@ be done by several workers at once, and beside any number of gateways.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
 from tricircle.core.errors import BadInput, NeutronRefused
-from tricircle.core.jobs import DeleteStrayPort, RepairPort, RepairTwin
+from tricircle.core.jobs import DeleteStrayPort, RepairPort, RepairSparePort, RepairTwin
 from tricircle.core.model import (
     BottomId,
     Kind,
@@ -24,53 +23,26 @@ from tricircle.core.model import (
     RoutingState,
     TopId,
 )
-from tricircle.core.network.marks import BOOT_OWNER, Mark
+from tricircle.core.network.marks import BOOT_OWNER, Mark, is_spare_mark
 from tricircle.core.network.objects import KINDS, Port, SecurityGroup
 from tricircle.core.runs import Errand, Outcome, Postponed, Succeeded
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.leftovers import UNDER_WAY_S
+from tricircle.usecases.mended import Effect, Mended
 from tricircle.usecases.networking.found_ports import FoundPort, find_holder
 from tricircle.usecases.networking.neutron import Neutron, Neutrons
 from tricircle.usecases.networking.ports import find_routed
 from tricircle.usecases.networking.server_ports import TwinStores
 from tricircle.usecases.release import Release, unknown_pod
+from tricircle.usecases.spare_repair import SpareRepair, Written
 
-Repairable = RepairPort | RepairTwin | DeleteStrayPort
+Repairable = RepairPort | RepairTwin | DeleteStrayPort | RepairSparePort
 
 TWINS = (Kind.SECURITY_GROUP, Kind.SUBNET, Kind.NETWORK)
 """What ``RepairTwin`` is for. Networks last: a group or subnet in use keeps nothing else."""
 
 _LOOK_AGAIN_S = 60.0
 _CONFLICT = 409
-
-
-class Effect(enum.StrEnum):
-    """What a repair did.
-
-    ``SETTLED``: a twin whose making had been cut short was found in its pod.
-    ``FORGOTTEN``: so was the record of a twin that was never made.
-    ``FINISHED``: a port was given to the server that has it.
-    ``RELEASED``: a port was released whose server is gone or never came to be.
-    ``DELETED``: a port of the top was deleted that no boot knows of any more.
-    ``REMOVED``: a twin of what is gone from the top was removed.
-    """
-
-    SETTLED = "settled"
-    FORGOTTEN = "forgotten"
-    FINISHED = "finished"
-    RELEASED = "released"
-    DELETED = "deleted"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """A repair that is complete: what it did, nothing when all was well."""
-
-    effects: tuple[Effect, ...] = ()
-
-    def __str__(self) -> str:
-        return ", ".join(self.effects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +66,11 @@ class Repair:
         stores: TwinStores,
         release: Release,
         maker: TwinMaker,
+        spares: SpareRepair,
         options: RepairOptions,
     ) -> None:
         self._neutrons, self._stores, self._release = neutrons, stores, release
-        self._maker, self._options = maker, options
+        self._maker, self._spares, self._options = maker, spares, options
 
     async def run(self, job: Repairable, errand: Errand) -> Outcome:
         """Carry out a job; see ``core.jobs``. Raises PodError."""
@@ -113,6 +86,8 @@ class Repair:
                 return await self._mend_twin(job, request_id)
             case DeleteStrayPort():
                 return await self._delete_stray(job.port_id, job.project_id, request_id)
+            case RepairSparePort():
+                return await self._mend_spare(job, request_id)
             case _:
                 assert_never(job)
 
@@ -189,6 +164,9 @@ class Repair:
             changed = await self._stores.upkeep.mark_routing(
                 Kind.PORT, row.top_id, row.pod_id, RoutingState.ACTIVE, server_id
             )
+        if found.bottom is not None and is_spare_mark(found.bottom.description):
+            mark = {"description": str(Mark(Kind.PORT, row.top_id, row.project_id))}
+            await self._neutrons.pod(found.pod, request_id).update(Port, found.bottom.id, mark)
         if found.top is not None and found.top.device_id != server_id:
             zone = self._options.top_zone(row.pod_id, found.pod_zone)
             values = {"device_id": server_id, "device_owner": f"compute:{zone or 'nova'}"}
@@ -202,10 +180,18 @@ class Repair:
         port = await top.find(Port, port_id)
         if port is None or port.device_owner != BOOT_OWNER or port.project_id != project_id:
             return Mended()
+        if await self._spares.is_of_boot(port):
+            return Mended()
         if await self._stores.routings.find_routings(Kind.PORT, port_id):
             return Mended()
         await top.delete(Port, port_id)
         return Mended((Effect.DELETED,))
+
+    async def _mend_spare(self, job: RepairSparePort, request_id: str) -> Mended | Postponed:
+        done = await self._spares.mend(job, request_id)
+        if not isinstance(done, Written):
+            return done
+        return Mended(await self._give_or_release(done.row, done.pod, request_id))
 
     # Twins of networks, subnets and groups.
 
@@ -234,6 +220,8 @@ class Repair:
         if await self._neutrons.top(request_id).find(kind, row.top_id) is not None:
             return ()
         bottom = self._neutrons.pod(pod, request_id)
+        if row.kind is Kind.NETWORK:
+            await self._spares.clear_network(bottom, row)
         twin = await bottom.find(kind, row.bottom_id)
         if twin is not None and not (isinstance(twin, SecurityGroup) and twin.is_default):
             try:

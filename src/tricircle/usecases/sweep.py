@@ -36,10 +36,12 @@ from tricircle.core.runs import Errand, Outcome, Succeeded
 from tricircle.usecases.fanout import Done, fan_out
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S
+from tricircle.usecases.mended import Effect, Mended
 from tricircle.usecases.networking.found_ports import FoundPort, find_holder
 from tricircle.usecases.networking.neutron import Neutron, Neutrons
 from tricircle.usecases.networking.server_ports import TwinStores
-from tricircle.usecases.repair import TWINS, Effect, Mended, Repair, Repairable
+from tricircle.usecases.repair import TWINS, Repair, Repairable
+from tricircle.usecases.spare_search import SpareFinder
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +67,15 @@ _NOTHING = Findings()
 class TwinFinder:
     """Finds ports without server and twins without top. Changes nothing."""
 
-    def __init__(self, neutrons: Neutrons, stores: TwinStores, now: Callable[[], datetime]) -> None:
-        self._neutrons, self._stores, self._now = neutrons, stores, now
+    def __init__(
+        self,
+        neutrons: Neutrons,
+        stores: TwinStores,
+        spares: SpareFinder,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._neutrons, self._stores = neutrons, stores
+        self._spares, self._now = spares, now
 
     async def find(self, older_than_s: float, request_id: str) -> AsyncIterator[Findings]:
         """Yield what has not changed for ``older_than_s`` and is to be repaired, in parts.
@@ -77,6 +86,9 @@ class TwinFinder:
         for kind in reversed(TWINS):
             async for rows in self._rows(kind, older_than_s, RoutingState.CREATING):
                 yield Findings(tuple(_repair_twin(row) for row in rows))
+        # Before the ports: these may become ports of servers, or be released.
+        async for spares in self._spares.find(older_than_s, request_id):
+            yield Findings(spares)
         async for rows in self._rows(Kind.PORT, older_than_s):
             yield await self._find_ports(rows, request_id)
         async for ports in self._neutrons.top(request_id).pages(Port, device_owner=BOOT_OWNER):
@@ -143,6 +155,8 @@ class TwinFinder:
         return await _join({port.id: partial(self._judge_stray, port) for port in old})
 
     async def _judge_stray(self, port: Port) -> Findings:
+        if await self._spares.is_of_boot(port):
+            return _NOTHING
         if await self._stores.routings.find_routings(Kind.PORT, TopId(port.id)):
             return _NOTHING
         return Findings((DeleteStrayPort(TopId(port.id), ProjectId(port.project_id)),))
@@ -196,7 +210,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep did, in numbers, by ``repair.Effect``; ``failed`` could not be done now."""
+    """What a sweep did, in numbers, by ``mended.Effect``; ``failed`` could not be done now."""
 
     settled: int = 0
     forgotten: int = 0
@@ -204,6 +218,7 @@ class SweepReport:
     released: int = 0
     deleted: int = 0
     removed: int = 0
+    cleared: int = 0
     failed: int = 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,10 +22,13 @@ from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.job_requests import JobRequests
 from tricircle.usecases.leftovers import UNDER_WAY_S, Leftovers
 from tricircle.usecases.networking.neutron import Neutrons
-from tricircle.usecases.networking.server_ports import TwinStores
+from tricircle.usecases.networking.server_ports import ServerPorts, TwinStores
 from tricircle.usecases.networking.server_ports_changes import ServerPortsChanges
 from tricircle.usecases.release import Release, ReleaseJobs
 from tricircle.usecases.repair import Repair, RepairOptions
+from tricircle.usecases.spare_ports import SpareKeeper, SpareOptions
+from tricircle.usecases.spare_repair import Ages, SpareRepair
+from tricircle.usecases.spare_search import SpareFinder
 from tricircle.usecases.sweep import Sweep, TwinFinder
 
 log = logging.getLogger(__name__)
@@ -37,7 +41,7 @@ KEYSTONE_PATIENCE_S = 300.0
 class Networks:
     """What makes the ports of servers, changes them, gives them back, and what repairs that.
 
-    ``release_jobs``, ``repair`` and ``sweep`` carry out jobs.
+    ``release_jobs``, ``repair``, ``sweep`` and ``spares`` carry out jobs.
     """
 
     neutrons: Neutrons
@@ -48,6 +52,7 @@ class Networks:
     repair: Repair
     finder: TwinFinder
     sweep: Sweep
+    spares: SpareKeeper
 
 
 async def find_top_network(settings: Settings, credential: KeystoneCredential) -> Endpoint:
@@ -92,8 +97,10 @@ def make_networks(
     *,
     timeout_s: float,
     older_than_s: float = UNDER_WAY_S,
+    spare_options: SpareOptions | None = None,
 ) -> Networks:
     """Return all of them, for one process; what is younger than that may be under way."""
+    spare_options = spare_options or SpareOptions()
     neutrons = Neutrons(cloud, credential, top, timeout_s)
     twins = TwinStores(
         stores.routings, stores.upkeep, lambda pod_id: directory.topology.find_pod(pod_id)
@@ -101,17 +108,25 @@ def make_networks(
     options = RepairOptions(lambda *names: directory.topology.top_zone(*names), older_than_s)
     release = Release(neutrons, twins)
     maker = TwinMaker(stores.routings, clock, _new_id)
-    finder = TwinFinder(neutrons, twins, lambda: datetime.now(UTC))
+    ages = Ages(older_than_s, spare_options.kept_for_s, _now)
+    spares = SpareRepair(twins, stores.spares, ServerPorts(neutrons, twins, maker, clock), ages)
+    spare_finder = SpareFinder(neutrons, stores.spares, twins.find_pod, ages)
+    finder = TwinFinder(neutrons, twins, spare_finder, _now)
     return Networks(
         neutrons,
-        ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id),
+        ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id, spares=stores.spares),
         ServerPortsChanges(neutrons, twins, maker, clock),
         release,
         ReleaseJobs(release, twins.find_pod, stores.quota_ledger),
-        Repair(neutrons, twins, release, maker, options),
+        Repair(neutrons, twins, release, maker, spares, options),
         finder,
         Sweep(finder, requests, older_than_s),
+        SpareKeeper(neutrons, twins, stores.spares, spare_options.wanted, random.SystemRandom()),
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _new_id() -> str:

@@ -16,6 +16,7 @@ from tricircle.adapters.sql import SqlStores
 from tricircle.core.model import Service
 from tricircle.usecases.directory import Directory
 from tricircle.usecases.job_requests import JobRequests
+from tricircle.usecases.spare_ports import SpareOptions
 from tricircle.usecases.sweep import sweep_here
 from tricircle.wiring.networks import Networks, find_top_network, make_networks
 from tricircle.wiring.storage import open_storage
@@ -62,4 +63,5 @@ async def _open_networks(settings: Settings, older_than_s: float) -> AsyncIterat
             clock,
             timeout_s=settings.gateway.request_timeout_s,
             older_than_s=older_than_s,
+            spare_options=SpareOptions(settings.xjob.spare_ports, settings.xjob.spare_port_for_s),
         )

@@ -35,6 +35,7 @@ from tricircle.usecases.quota_carrying import LimitsOfPods
 from tricircle.usecases.replicas.kinds import ReplicaKinds
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
+from tricircle.usecases.spare_ports import SpareOptions
 from tricircle.usecases.twin_ids import TwinIds
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.quotas import QuotaParts, make_carrying, make_count_jobs
@@ -163,6 +164,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         ground.directory,
         ground.clock,
         timeout_s=timeout_s,
+        spare_options=SpareOptions(settings.xjob.spare_ports, settings.xjob.spare_port_for_s),
     )
     twins = TwinIds(stores.routings, stores.upkeep, stores.pods, cloud, credential, ground.clock)
     replicas = ReplicaKinds(cloud, credential, timeout_s, twins)
@@ -174,6 +176,7 @@ async def _make_kinds(ground: _Ground) -> Mapping[str, Kind]:
         releases=networks.release_jobs,
         repair=networks.repair,
         sweep=networks.sweep,
+        spares=networks.spares,
         group_removal=ServerGroupRemoval(
             cloud, credential, stores.routings, stores.pods, timeout_s
         ),

@@ -15,12 +15,14 @@ from tricircle.core.jobs import (
     DeleteStrayPort,
     J,
     Job,
+    KeepSparePorts,
     MeasureNode,
     ProbePod,
     Purge,
     ReleasePort,
     ReleaseServer,
     RepairPort,
+    RepairSparePort,
     RepairTwin,
     Replicate,
     SweepPod,
@@ -38,6 +40,7 @@ from tricircle.usecases.release import ReleaseJobs
 from tricircle.usecases.repair import Repair
 from tricircle.usecases.replication import Replication
 from tricircle.usecases.server_group_removal import ServerGroupRemoval
+from tricircle.usecases.spare_ports import SpareKeeper
 from tricircle.usecases.sweep import Sweep
 
 SEARCH_TIMEOUT_S = 6 * 3600.0
@@ -76,6 +79,7 @@ class Handlers:
     releases: ReleaseJobs
     repair: Repair
     sweep: Sweep
+    spares: SpareKeeper
     group_removal: ServerGroupRemoval
     replication: Replication
     pod_sweep: PodSweep
@@ -106,6 +110,8 @@ def make_kinds(handlers: Handlers, intervals: Intervals) -> Mapping[str, Kind]:
         kind(RepairPort, handlers.repair.run),
         kind(RepairTwin, handlers.repair.run),
         kind(DeleteStrayPort, handlers.repair.run),
+        kind(RepairSparePort, handlers.repair.run),
+        kind(KeepSparePorts, handlers.spares.run),
         kind(DeleteServerGroup, handlers.group_removal.run),
         kind(Replicate, handlers.replication.run),
         kind(SweepPod, handlers.pod_sweep.run, intervals.sweep_s, SEARCH_TIMEOUT_S),

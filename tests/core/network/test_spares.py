@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from tricircle.core.network.spares import (
     is_unchanged,
     read_addresses,
     spare_values,
+    top_port_values,
     why_no_spare,
 )
 
@@ -181,6 +183,22 @@ def test_a_spare_has_no_name_no_device_and_names_no_group() -> None:
             {"subnet_id": "bauto"},
         ],
     }
+
+
+def test_the_port_of_the_top_is_told_no_address_that_follows_from_the_mac() -> None:
+    addresses = (fixed("10.0.0.9"), fixed("2001:db8::f816:3eff:fe00:1", "auto"))
+    spare = SparePort(PodId("pod1"), BottomId("p"), NET, DEMO, MAC, addresses, "boot")
+    values = {
+        "network_id": "net",
+        "project_id": "demo",
+        "mac_address": MAC,
+        "fixed_ips": [{"subnet_id": "sub", "ip_address": "10.0.0.9"}, {"subnet_id": "auto"}],
+        "device_owner": "tricircle:boot",
+        "device_id": "boot",
+    }
+    assert top_port_values(spare, ["auto"]) == values
+    grouped = replace(spare, group_ids=("g",))
+    assert top_port_values(grouped, ["auto"]) == values | {"security_groups": ["g"]}
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,8 @@ def dhcp_mark(subnet_id: TopId, pod_id: PodId) -> str:
 def spare_mark(network_id: TopId, project_id: ProjectId) -> str:
     """Return the description of a pod's port that is ready for a server on a network."""
     return f"{_SPARE}:{network_id}:{project_id}"
+
+
+def is_spare_mark(description: str) -> bool:
+    """Tell whether a description is that of a port which is, or was, ready for a server."""
+    return description.startswith(f"{_SPARE}:")

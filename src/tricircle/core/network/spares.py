@@ -15,7 +15,7 @@ from datetime import datetime
 from random import Random
 
 from tricircle.core.model import BottomId, PodId, ProjectId, TopId
-from tricircle.core.network.marks import spare_mark
+from tricircle.core.network.marks import BOOT_OWNER, spare_mark
 from tricircle.core.network.objects import FixedIp, Network, Port, Subnet
 
 GOING = "going"
@@ -125,6 +125,24 @@ def spare_values(
     }
 
 
+def top_port_values(spare: SparePort, auto: Sequence[str]) -> dict[str, object]:
+    """Return what makes the port of the top that a boot needs which has taken a spare.
+
+    Addresses in the ``auto`` subnets follow from the MAC: Neutron refuses to be told.
+    """
+    values: dict[str, object] = {
+        "network_id": spare.network_id,
+        "project_id": spare.project_id,
+        "mac_address": spare.mac_address,
+        "fixed_ips": [_asked(fixed, auto) for fixed in spare.addresses],
+        "device_owner": BOOT_OWNER,
+        "device_id": spare.boot_id,
+    }
+    if spare.group_ids:
+        values["security_groups"] = list(spare.group_ids)
+    return values
+
+
 def read_addresses(port: Port, twins: Mapping[str, BottomId]) -> tuple[FixedIp, ...] | None:
     """Return the addresses of a pod's port in the subnets of the top whose ``twins`` are given.
 
@@ -149,6 +167,11 @@ def is_unchanged(spare: SparePort, port: Port) -> bool:
 def texts_of(addresses: Iterable[FixedIp]) -> frozenset[str]:
     """Return addresses without their subnets."""
     return frozenset(fixed.ip_address for fixed in addresses)
+
+
+def _asked(fixed: FixedIp, auto: Sequence[str]) -> dict[str, str]:
+    given = {} if fixed.subnet_id in auto else {"ip_address": fixed.ip_address}
+    return {"subnet_id": fixed.subnet_id, **given}
 
 
 def _by_version(subnets: Sequence[Subnet]) -> list[list[Subnet]]:
