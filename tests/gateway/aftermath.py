@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ _TIMES: Mapping[Table, Sequence[str]] = {
     sql.pod_pause: ("until",),
     sql.quota_usage: ("counted_at",),
     sql.quota_claim: ("created_at", "expires_at"),
+    sql.spare_port: ("created_at", "updated_at"),
 }
 
 
@@ -49,6 +50,8 @@ class Aftermath:
     used: Mapping[tuple[str, str], int]
     """By project and resource; what nobody limits is not there."""
     groups: Mapping[str, Sequence[str]]
+    taken: Mapping[str, Sequence[str]]
+    """Spare ports that boots have taken, by project; those that are ready are not ``ports``."""
     shown: Mapping[str, Sequence[str]]
     """Ids of servers and volumes that the top lists, by project."""
 
@@ -73,6 +76,8 @@ class Aftermath:
             yield f"ports {known[Kind.PORT]} are recorded, {tops} are there"
         if not known[Kind.SERVER] <= set(servers) or not known[Kind.VOLUME] <= set(volumes):
             yield f"{known} are recorded, {servers} and {volumes} are there"
+        if self.taken.get(project_id):
+            yield f"spare ports {self.taken[project_id]} are taken"
         if self.claims[project_id]:
             yield f"{self.claims[project_id]} claims are open"
         for resource, held in (("instances", servers), ("volumes", volumes)):
@@ -96,14 +101,20 @@ async def look(
         select(usage.project_id, usage.resource, usage.used).where(usage.user_id == "")
     )
     rows = await database.read(select(sql.routing))
+    spares = await database.read(select(sql.spare_port))
+    ready = {str(row.port_id) for row in spares if row.boot_id is None}
     return Aftermath(
-        _ids_by_project(pod.compute.servers for pod in pods),
+        _ids_by_project(
+            {key: one for key, one in pod.compute.servers.items() if not one.deleted}
+            for pod in pods
+        ),
         _ids_by_project(pod.volume.volumes for pod in pods),
-        {place: await _list_ports(top, http, place) for place in ("top", *top.cloud.pods)},
+        {place: await _list_ports(top, http, place, ready) for place in ("top", *top.cloud.pods)},
         _by_project((row.project_id, row) for row in rows),
         Counter(str(row[0]) for row in claims),
         {(str(row[0]), str(row[1])): int(str(row[2])) for row in used},
         {name: await _list_members(top, http, group) for name, group in groups.items()},
+        _by_project((row.project_id, row.port_id) for row in spares if row.boot_id is not None),
         await _list_shown(top, http),
     )
 
@@ -119,13 +130,17 @@ def _by_project(pairs: Iterable[tuple[Any, Any]]) -> Mapping[str, Sequence[Any]]
     return found
 
 
-async def _list_ports(top: Top, http: aiohttp.ClientSession, place: str) -> Ports:
+async def _list_ports(
+    top: Top, http: aiohttp.ClientSession, place: str, ready: Container[str]
+) -> Ports:
     url = f"{top.network.removesuffix('/top/network')}/{place}/network/v2.0/ports"
     body = await _get(http, url, top.headers("admin", "admin"))
     return _by_project(
         (port["project_id"], port)
         for port in body["ports"]
-        if port["device_owner"] != "network:dhcp" and not _serves_twins(port)
+        if port["device_owner"] != "network:dhcp"
+        and not _serves_twins(port)
+        and not (port["id"] in ready and not port["device_id"])
     )
 
 

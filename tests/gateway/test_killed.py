@@ -19,7 +19,10 @@ import pytest
 from tests.databases import empty_tables, get_migrated_url, get_server
 from tests.gateway.aftermath import let_an_hour_pass, look
 from tests.gateway.killing import Stage, open_stage
-from tricircle.adapters.sql import Database, open_database
+from tests.simulated_top import Top
+from tests.simulated_worker import open_worker
+from tricircle.adapters.sql import Database, SqlStores, open_database
+from tricircle.core.model import ProjectId, TopId
 from tricircle.wiring.sweep import run_sweep
 from tricircle.wiring.xjob import open_xjob
 
@@ -104,10 +107,11 @@ class World:
 
 @dataclass(frozen=True)
 class Creation:
-    """A POST, and what must be there before it."""
+    """A POST, and what must be there before it: ``on_spare`` a port that is ready in the pod."""
 
     name: str
     program: str
+    on_spare: bool = False
 
     async def prepare(
         self, world: World, headers: dict[str, str], project_id: str
@@ -121,21 +125,46 @@ class Creation:
         network_id = (await world.post(f"{networks}/networks", headers, network))["network"]["id"]
         subnet = {"network_id": network_id, "cidr": "10.1.0.0/24", "ip_version": 4}
         await world.post(f"{networks}/subnets", headers, {"subnet": subnet})
+        if self.on_spare:
+            return "/v2.1/servers", await self._keep_spares(world, headers, project_id, network_id)
         group = {"server_group": {"name": "g", "policy": "anti-affinity"}}
         made = await world.post(f"{top.compute}/v2.1/os-server-groups", headers, group)
         world.groups[project_id] = made["server_group"]["id"]
-        server = {
-            "name": "s",
-            "flavorRef": "1",
-            "imageRef": next(iter(top.cloud.images.items)),
-            "networks": [{"uuid": network_id}],
-        }
         hints = {"group": world.groups[project_id]}
+        server = _server(top, network_id)
         return "/v2.1/servers", {"server": server, "os:scheduler_hints": hints}
+
+    async def _keep_spares(
+        self, world: World, headers: dict[str, str], project_id: str, network_id: str
+    ) -> dict[str, object]:
+        """Return the body of a server for which ports are ready, since another one is there."""
+        top = world.stage.top
+        body: dict[str, object] = {"server": _server(top, network_id)}
+        await world.post(f"{top.compute}/v2.1/servers", headers, body)
+        spares = SqlStores(world.database).spares
+        async with open_worker(top.settings), asyncio.timeout(PUT_RIGHT_S):
+            for _ in count():
+                if await spares.list_ready(TopId(network_id), ProjectId(project_id)):
+                    return body
+                await asyncio.sleep(0.05)
+        raise AssertionError
+
+
+def _server(top: Top, network_id: str) -> dict[str, object]:
+    return {
+        "name": "s",
+        "flavorRef": "1",
+        "imageRef": next(iter(top.cloud.images.items)),
+        "networks": [{"uuid": network_id}],
+    }
 
 
 SERVER = Creation("server", COMPUTE)
 A_VOLUME = Creation("volume", VOLUME)
+ON_SPARE = Creation("server-on-spare", COMPUTE, on_spare=True)
+CREATIONS = pytest.mark.parametrize(
+    "creation", [SERVER, ON_SPARE, A_VOLUME], ids=lambda one: one.name
+)
 Opened = Callable[[], Any]
 
 
@@ -184,7 +213,7 @@ async def check(world: World, creation: Creation) -> None:
     assert await world.put_right() == []
 
 
-@pytest.mark.parametrize("creation", [SERVER, A_VOLUME], ids=lambda one: one.name)
+@CREATIONS
 async def test_a_creation_cut_short_here_and_there_is_put_right(
     opening: Opened, creation: Creation
 ) -> None:
@@ -194,7 +223,7 @@ async def test_a_creation_cut_short_here_and_there_is_put_right(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("creation", [SERVER, A_VOLUME], ids=lambda one: one.name)
+@CREATIONS
 async def test_a_creation_cut_short_at_any_step_is_put_right(
     opening: Opened, creation: Creation
 ) -> None:
