@@ -264,6 +264,7 @@ async def test_pages_put_together_are_the_whole_list(stores: Stores, limit: int)
     while page := await stores.spares.list_old(-60, limit=limit, after=after):
         assert len(page) <= limit
         listed += page
+        assert len(listed) <= len(places)
         after = (page[-1].pod_id, page[-1].port_id)
     assert keys(listed) == [(EAST, "a"), (EAST, "c"), (WEST, "a"), (WEST, "b")]
 
