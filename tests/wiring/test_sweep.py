@@ -12,7 +12,8 @@ from tests.simulated_top import Top, open_top
 from tricircle.testing.cloud import SimulatedCloud
 from tricircle.wiring.sweep import run_sweep
 
-CLEAN = "settled: 0\nforgotten: 0\nfinished: 0\nreleased: 0\ndeleted: 0\nremoved: 0\nfailed: 0\n"
+NAMES = ("settled", "forgotten", "finished", "released", "deleted", "removed", "cleared", "failed")
+CLEAN = "".join(f"{name}: 0\n" for name in NAMES)
 
 
 async def lose_server(top: Top, http: aiohttp.ClientSession) -> None:
