@@ -19,7 +19,6 @@ from tricircle.core.model import (
     Pod,
     ProjectId,
     Routing,
-    RoutingState,
     TopId,
 )
 from tricircle.core.network.marks import BOOT_OWNER, Mark, spare_mark
@@ -30,6 +29,7 @@ from tricircle.core.network.spares import (
     SparePort,
     auto_subnets,
     is_unchanged,
+    routing_of,
     texts_of,
     top_port_values,
 )
@@ -163,7 +163,7 @@ class SpareRepair:
         wanted = WantedPorts(Form.SERVER, request_id, (TopPort(top, Origin.GATEWAY),))
         is_default = not spare.group_ids
         await self._ports.put_groups(wanted, pod, spare.port_id, is_default=is_default)
-        row = _routing(spare, top)
+        row = routing_of(spare, TopId(top.id))
         await self._stores.routings.keep_routings([row])
         await self._close(spare, row, port, site)
         return Written(row, pod)
@@ -234,18 +234,6 @@ async def _make_top(spare: SparePort, site: Site) -> Port:
     ids = sorted({fixed.subnet_id for fixed in spare.addresses})
     subnets = await site.top.list_all(Subnet, id=ids)
     return await site.top.create(Port, top_port_values(spare, auto_subnets(subnets)))
-
-
-def _routing(spare: SparePort, top: Port) -> Routing:
-    return Routing(
-        Kind.PORT,
-        TopId(top.id),
-        spare.pod_id,
-        spare.port_id,
-        spare.project_id,
-        RoutingState.ACTIVE,
-        Origin.GATEWAY,
-    )
 
 
 def _refused(spare: SparePort, port: Port, refusal: NeutronRefused) -> Postponed:

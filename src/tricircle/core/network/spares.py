@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from tricircle.core.model import BottomId, PodId, ProjectId, TopId
+from tricircle.core.model import (
+    BottomId,
+    Kind,
+    Origin,
+    PodId,
+    ProjectId,
+    Routing,
+    RoutingState,
+    TopId,
+)
 from tricircle.core.network.marks import BOOT_OWNER, spare_mark
 from tricircle.core.network.objects import FixedIp, Network, Port, Subnet
 
@@ -141,6 +150,19 @@ def top_port_values(spare: SparePort, auto: Sequence[str]) -> dict[str, object]:
     if spare.group_ids:
         values["security_groups"] = list(spare.group_ids)
     return values
+
+
+def routing_of(spare: SparePort, top_id: TopId) -> Routing:
+    """Return the record of what was a spare and now is the twin of a port of the top."""
+    return Routing(
+        Kind.PORT,
+        top_id,
+        spare.pod_id,
+        spare.port_id,
+        spare.project_id,
+        RoutingState.ACTIVE,
+        Origin.GATEWAY,
+    )
 
 
 def read_addresses(port: Port, twins: Mapping[str, BottomId]) -> tuple[FixedIp, ...] | None:

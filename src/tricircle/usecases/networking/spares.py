@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tricircle.core.errors import Conflict, TricircleError
@@ -15,14 +15,17 @@ from tricircle.core.model import (
     Origin,
     Pod,
     ProjectId,
-    Routing,
-    RoutingState,
     TopId,
 )
 from tricircle.core.network.asking import NetworkWish, Wish
-from tricircle.core.network.objects import FixedIp, Port
+from tricircle.core.network.objects import Port
 from tricircle.core.network.refusals import Form
-from tricircle.core.network.spares import SparePort
+from tricircle.core.network.spares import (
+    SparePort,
+    is_unchanged,
+    routing_of,
+    top_port_values,
+)
 from tricircle.core.network.twins import follows_mac
 from tricircle.interfaces.store import RoutingStore, SparePortStore
 from tricircle.usecases.leftovers import Leftovers
@@ -34,7 +37,6 @@ from tricircle.usecases.networking.wishes import (
     Granted,
     Understood,
     give_up,
-    port_of_boot,
     read_default_group,
 )
 
@@ -91,12 +93,13 @@ class SpareBoots:
 
     async def take(self, hope: Hope, pod: Pod, request_id: str) -> Making | None:
         """Return the making of the top's port for a spare of a pod, None when there is none."""
-        group_ids = [group.id for group in hope.understood.groups]
+        boot_id, groups = hope.errand.boot_id, hope.understood.groups
+        group_ids = tuple(group.id for group in groups)
         for spare in hope.ready:
             if spare.pod_id != pod.id:
                 continue
-            if await self._spares.take_spare(spare, hope.errand.boot_id, group_ids):
-                making = Making(spare)
+            if await self._spares.take_spare(spare, boot_id, group_ids):
+                making = Making(replace(spare, boot_id=boot_id, group_ids=group_ids))
                 making.task = asyncio.create_task(self._make(making, hope, pod, request_id))
                 return making
         return None
@@ -133,11 +136,11 @@ class SpareBoots:
         port = granted.ports[0].port
         wanted = WantedPorts(Form.SERVER, request_id, granted.ports, granted.groups)
         try:
-            if not _is_like(port, spare):
+            if not is_unchanged(spare, port):
                 raise Conflict(f"port {port.id} has other addresses than were asked for")
             is_default = not hope.understood.groups
             await self._ports.put_groups(wanted, pod, spare.port_id, is_default=is_default)
-            await self._routings.keep_routings([_routing(spare, port)])
+            await self._routings.keep_routings([routing_of(spare, TopId(port.id))])
         except TricircleError as error:
             _log_useless(spare, error)
             await give_up(hope.errand, [port])
@@ -152,41 +155,14 @@ class SpareBoots:
 async def _make_top(spare: SparePort, hope: Hope) -> Granted:
     """Return a new port of the top, made of a spare's MAC and addresses. Raises PodError."""
     errand, groups = hope.errand, hope.understood.groups
-    values = port_of_boot(errand, spare.network_id, [group.id for group in groups])
-    values["mac_address"] = spare.mac_address
-    values["fixed_ips"] = [_address(fixed, spare.mac_address) for fixed in spare.addresses]
-    create = partial(errand.as_caller.create, Port, values)
+    auto = [one.subnet_id for one in spare.addresses if follows_mac(one, spare.mac_address)]
+    create = partial(errand.as_caller.create, Port, top_port_values(spare, auto))
     if groups:
         port = await create()
     else:
         # The port will have the project's default group: read its rules meanwhile.
         port, groups = await both(create, partial(read_default_group, errand))
     return Granted((TopPort(port, Origin.GATEWAY),), {group.id: group for group in groups})
-
-
-def _address(fixed: FixedIp, mac: str) -> dict[str, str]:
-    """Return how an address is asked for; Neutron refuses to be told one that follows a MAC."""
-    asked = {"subnet_id": fixed.subnet_id}
-    if not follows_mac(fixed, mac):
-        asked["ip_address"] = fixed.ip_address
-    return asked
-
-
-def _is_like(port: Port, spare: SparePort) -> bool:
-    same_mac = port.mac_address.lower() == spare.mac_address.lower()
-    return same_mac and set(port.fixed_ips) == set(spare.addresses)
-
-
-def _routing(spare: SparePort, port: Port) -> Routing:
-    return Routing(
-        Kind.PORT,
-        TopId(port.id),
-        spare.pod_id,
-        spare.port_id,
-        ProjectId(port.project_id),
-        RoutingState.ACTIVE,
-        Origin.GATEWAY,
-    )
 
 
 def _log_useless(spare: SparePort, error: TricircleError) -> None:
