@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.usecases.networks_world import World
+from tests.usecases.networks_world import LATEST, World
 from tricircle.core.jobs import KeepSparePorts, RepairSparePort
 from tricircle.core.model import (
     Kind,
@@ -143,3 +145,29 @@ class SpareBoot:
         if nova_first:
             return [self.take, self.ask_nova, *ours]
         return [self.take, *ours, self.ask_nova]
+
+
+async def boot_on_spare(world: World, network_id: str) -> str:
+    """Boot a server on a spare as the compute gateway does; return its id.
+
+    What the gateway does beside ends with it, be it that it dies.
+    """
+    try:
+        return await _boot_on_spare(world, network_id)
+    finally:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _boot_on_spare(world: World, network_id: str) -> str:
+    networks, caller = world.networks, world.caller()
+    body = json.dumps({"server": world.server(networks=[{"uuid": network_id}])}).encode()
+    resolved = await networks.resolve(caller, body, LATEST, "req-boot", may_hope=True)
+    placed = await networks.place_on_spare(resolved, world.pods["pod1"])
+    assert placed is not None
+    server_id = TopId(await world.send_boot(placed, caller))
+    settled = await networks.settle(placed)
+    assert settled is not None
+    await networks.keep_owner(settled, server_id)
+    await networks.complete(settled, server_id, "az1")
+    return server_id

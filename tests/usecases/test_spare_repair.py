@@ -13,6 +13,7 @@ from tests.usecases.networks_world import World
 from tests.usecases.spares_world import (
     BOOT,
     SpareBoot,
+    boot_on_spare,
     disable,
     keep,
     known_network,
@@ -23,7 +24,7 @@ from tests.usecases.spares_world import (
     repairing,
     rows,
 )
-from tests.usecases.test_sweep import Sweeping, check, every_step
+from tests.usecases.test_sweep import Sweeping, check, every_step, servers
 from tricircle.core.errors import PodDead
 from tricircle.core.jobs import DeleteStrayPort, RepairSparePort, SweepTwins
 from tricircle.core.model import BottomId, Kind, Origin, PodId, ProjectId, RoutingState, TopId
@@ -419,6 +420,36 @@ async def test_a_repair_killed_at_any_step_is_completed(begin: Steps, sweep: Swe
         assert await world.sweep() == SweepReport()
 
     assert await every_step(prepare, then) >= 3
+
+
+@pytest.mark.parametrize("worker_lives", [True, False])
+async def test_a_boot_on_a_spare_killed_at_any_step_is_made_up_for(
+    sweep: Sweeping, worker_lives: bool
+) -> None:
+    async def prepare() -> tuple[World, Callable[[], Awaitable[Any]]]:
+        world = World(("pod1",))
+        network = await known_network(world)
+        await keep(world, network["id"])
+        return world, lambda: boot_on_spare(world, network["id"])
+
+    async def then(world: World) -> None:
+        (network,) = await world.items("top", "networks")
+        if worker_lives:
+            await keep(world, network["id"])
+        await sweep(world)
+        await sweep(world)
+        for spare in await ready(world, network["id"]):
+            await world.call("pod1", "DELETE", f"/ports/{spare.port_id}")
+            await world.stores.spares.forget_spare(spare.pod_id, spare.port_id)
+        await check(world)
+        living = [one["device_id"] for one in await world.ports("pod1")]
+        assert [port["device_id"] for port in await world.ports("top")] == living
+        assert len(living) <= 1
+        assert set(living) == await servers(world)
+        assert await rows(world) == []
+        assert await world.sweep() == SweepReport()
+
+    assert await every_step(prepare, then) >= 10
 
 
 async def test_the_next_boot_may_have_what_is_left(world: World) -> None:
