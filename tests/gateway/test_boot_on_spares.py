@@ -16,8 +16,10 @@ import pytest
 from tests.gateway.test_creation import boot, make_network, send, user_ports
 from tests.simulated_top import Top, open_top
 from tricircle.adapters.sql import SqlStores, open_database
+from tricircle.core.jobs import KeepSparePorts
 from tricircle.core.model import ProjectId, TopId
 from tricircle.core.network.spares import SparePort
+from tricircle.interfaces.jobs import JobFilter
 from tricircle.testing.cloud import Delay, Hang, Reply, SimulatedCloud
 
 PATIENCE_S = 20.0
@@ -296,3 +298,17 @@ async def test_the_only_network_of_a_project_has_spares_for_who_names_none(world
     assert status == 202
     port = await new_port(world, before)
     assert port["mac_address"] in {spare.mac_address for spare in ready}
+
+
+async def test_who_wants_no_spares_has_none(tmp_path: Path, http: aiohttp.ClientSession) -> None:
+    options = "[xjob]\nspare_ports = 0\n"
+    async with open_top(tmp_path, SimulatedCloud(("pod1",)), options) as top:
+        network_id = await make_network(top, http)
+        assert (await boot(top, http, network_id))[0] == 202
+        database = open_database(top.settings.database.connection)
+        world = World(top, http, SqlStores(database), network_id)
+        await world.wait_for_ports(1)
+        await asyncio.sleep(0.5)  # long after a job would be asked for
+        jobs = await world.stores.records.list_jobs(JobFilter(kind=KeepSparePorts.kind), 10)
+        await database.close()
+        assert not jobs

@@ -33,6 +33,7 @@ from tricircle.gateway.zones import ZoneAnswers
 from tricircle.usecases.ensure import TwinMaker
 from tricircle.usecases.leftovers import Leftovers
 from tricircle.usecases.server_groups import ServerGroupTwins
+from tricircle.usecases.spare_ports import SpareOptions
 from tricircle.wiring.gateway import Base, Rules, open_gateway
 from tricircle.wiring.networks import make_networks, wait_for_top_network
 from tricircle.wiring.proxies import make_network_proxies, make_proxies
@@ -72,6 +73,7 @@ async def _make_rules(base: Base) -> Rules:
         base.directory,
         base.clock,
         timeout_s=base.settings.gateway.request_timeout_s,
+        spare_options=SpareOptions(base.settings.xjob.spare_ports),
     )
     networks, release, leftovers = made.servers, made.release, Leftovers(base.requests)
     twins = TwinIds(networks)

@@ -114,7 +114,14 @@ def make_networks(
     finder = TwinFinder(neutrons, twins, spare_finder, _now)
     return Networks(
         neutrons,
-        ServerNetworks(neutrons, twins, Leftovers(requests), clock, _new_id, spares=stores.spares),
+        ServerNetworks(
+            neutrons,
+            twins,
+            Leftovers(requests),
+            clock,
+            _new_id,
+            spares=stores.spares if spare_options.wanted else None,
+        ),
         ServerPortsChanges(neutrons, twins, maker, clock),
         release,
         ReleaseJobs(release, twins.find_pod, stores.quota_ledger),
