@@ -19,11 +19,13 @@ from tests.usecases.spares_world import (
     project_of,
     put_into_pod,
     ready,
+    repairing,
     rows,
 )
 from tests.usecases.test_sweep import every_step
 from tricircle.core.errors import NeutronRefused, PodDead
-from tricircle.core.model import Kind, PodId, TopId
+from tricircle.core.model import BottomId, Kind, PodId, TopId
+from tricircle.core.network.spares import GOING, SparePort
 from tricircle.core.runs import Succeeded
 from tricircle.testing.cloud import Reply
 from tricircle.usecases.spare_ports import SpareOptions
@@ -378,3 +380,24 @@ async def test_a_port_of_a_deleted_server_that_was_never_known_is_used_again(wor
     await check(world, network["id"])
     assert await world.stores.spares.find_spare(PodId("pod1"), first.port_id) is None
     assert not await world.stores.routings.find_routings(Kind.PORT, TopId(first.port_id))
+
+
+async def test_a_port_that_goes_while_it_is_looked_at_is_not_kept(world: World) -> None:
+    network = await known_network(world)
+    await keep(world, network["id"])
+    first, _ = await ready(world, network["id"])
+    await world.stores.spares.take_spare(first, GOING, ())
+
+    class Late:
+        """Answers once somebody else has removed the first spare."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.stores.spares, name)
+
+        async def find_spare(self, pod_id: PodId, port_id: BottomId) -> SparePort | None:
+            await world.carry_out(repairing(first))
+            return await world.stores.spares.find_spare(pod_id, port_id)
+
+    world.spares._spares = Late()
+    assert await keep(world, network["id"]) == DONE
+    await check(world, network["id"])
