@@ -93,6 +93,23 @@ async def test_one_that_is_taken_is_replaced(world: World) -> None:
     assert len(await rows(world)) == 3
 
 
+async def test_spares_that_lack_an_address_are_replaced(world: World) -> None:
+    network = await known_network(world)
+    await keep(world, network["id"])
+    before = {spare.port_id for spare in await ready(world, network["id"])}
+    await world.add_subnet(network["id"], "2001:db8:1::/64")
+    assert await keep(world, network["id"]) == Succeeded(
+        "a subnet of the network is not in the pod"
+    )
+    assert await rows(world) == await marked(world) == []
+    await world.boot({"networks": [{"uuid": network["id"]}]})
+    assert await keep(world, network["id"]) == DONE
+    await check(world, network["id"])
+    for spare in await ready(world, network["id"]):
+        assert spare.port_id not in before
+        assert len(spare.addresses) == 2
+
+
 async def test_with_none_wanted_nothing_is_asked(world: World) -> None:
     network = await known_network(world)
     world.spare_options = SpareOptions(wanted=0)

@@ -86,6 +86,10 @@ async def subnet_gone(world: World, spare: SparePort) -> None:
     await world.call("top", "DELETE", f"/subnets/{spare.addresses[0].subnet_id}")
 
 
+async def subnet_added(world: World, spare: SparePort) -> None:
+    await world.add_subnet(spare.network_id, "2001:db8:1::/64")
+
+
 async def address_used(world: World, spare: SparePort) -> None:
     fixed = [{"ip_address": spare.addresses[0].ip_address}]
     await world.add_port(spare.network_id, fixed_ips=fixed)
@@ -120,6 +124,7 @@ async def begun(world: World, spare: SparePort) -> None:
         disabled_pod,
         network_gone,
         subnet_gone,
+        subnet_added,
         address_used,
         too_old,
         other_mac,

@@ -19,10 +19,12 @@ from tricircle.core.model import BottomId, Kind, Pod, PodId
 from tricircle.core.network.marks import spare_mark
 from tricircle.core.network.objects import Network, Port, Subnet
 from tricircle.core.network.spares import (
+    GOING,
     SparePort,
     auto_subnets,
     choose,
     draw_candidates,
+    is_complete,
     read_addresses,
     spare_values,
     texts_of,
@@ -96,6 +98,7 @@ class SpareKeeper:
             partial(site.top.list_all, Subnet, network_id=job.network_id),
         )
         twins = await _find_twins(routings, subnets, site.pod_id)
+        await self._drop(site, job, subnets)
         left = await self._list_left(site, job)
         reason = why_no_spare(top, subnets, job.project_id)
         if reason is None and len(twins) < len(subnets):
@@ -111,6 +114,16 @@ class SpareKeeper:
             if not await self._make(work):
                 return "the addresses looked at are all in use"
         return ""
+
+    async def _drop(self, site: Site, job: KeepSparePorts, subnets: Sequence[Subnet]) -> None:
+        """Remove the spares that lack an address, since subnets came or went."""
+        for spare in await self._spares.list_ready(job.network_id, job.project_id):
+            if spare.pod_id != site.pod_id or is_complete(spare, subnets):
+                continue
+            # Whoever takes it first has it: a boot, or we.
+            if await self._spares.take_spare(spare, GOING, ()):
+                await site.bottom.delete(Port, spare.port_id)
+                await self._spares.forget_spare(spare.pod_id, spare.port_id)
 
     async def _list_left(self, site: Site, job: KeepSparePorts) -> list[Port]:
         """Return the pod's ports that were made as spares and not written down.
@@ -184,11 +197,11 @@ class _Work:
     twins: Mapping[str, BottomId]
 
     def read(self, port: Port) -> SparePort | None:
-        """Return a port of the pod as a spare, None when its addresses are of other subnets."""
+        """Return a port of the pod as a spare, None when it has not the addresses for one."""
         addresses = read_addresses(port, self.twins)
         if addresses is None:
             return None
-        return SparePort(
+        spare = SparePort(
             self.site.pod_id,
             BottomId(port.id),
             self.job.network_id,
@@ -196,6 +209,7 @@ class _Work:
             port.mac_address,
             addresses,
         )
+        return spare if is_complete(spare, self.subnets) else None
 
 
 async def list_used(top: Neutron, network_id: str, addresses: Iterable[str]) -> frozenset[str]:

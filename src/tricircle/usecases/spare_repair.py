@@ -28,6 +28,7 @@ from tricircle.core.network.spares import (
     GOING,
     SparePort,
     auto_subnets,
+    is_complete,
     is_unchanged,
     routing_of,
     texts_of,
@@ -207,9 +208,8 @@ async def _is_of_use(spare: SparePort, site: Site) -> bool:
     """Tell whether a boot could have a spare: all it stands on is there, its addresses are free."""
     if await site.top.find(Network, spare.network_id) is None:
         return False
-    subnet_ids = {fixed.subnet_id for fixed in spare.addresses}
-    subnets = await site.top.list_all(Subnet, id=sorted(subnet_ids))
-    if {subnet.id for subnet in subnets} != subnet_ids:
+    subnets = await site.top.list_all(Subnet, network_id=spare.network_id)
+    if not is_complete(spare, subnets):
         return False
     if await list_used(site.top, spare.network_id, texts_of(spare.addresses)):
         return False

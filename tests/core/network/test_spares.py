@@ -19,6 +19,7 @@ from tricircle.core.network.spares import (
     auto_subnets,
     choose,
     draw_candidates,
+    is_complete,
     is_unchanged,
     read_addresses,
     spare_values,
@@ -170,6 +171,27 @@ def test_no_spare_where_addresses_cannot_be_chosen(
 )
 def test_a_spare_where_they_can(subnets: list[Subnet]) -> None:
     assert why_no_spare(network(), subnets, DEMO) is None
+
+
+@pytest.mark.parametrize(
+    ("have", "complete"),
+    [
+        (["a", "six", "auto"], True),
+        (["b", "six", "auto"], True),
+        (["a", "six"], False),
+        (["a", "auto"], False),
+        (["six", "auto"], False),
+        (["a", "six", "auto", "gone"], False),
+    ],
+)
+def test_a_spare_lacks_an_address_when_subnets_came_or_went(
+    have: list[str], complete: bool
+) -> None:
+    slaac = subnet("auto", 6, ipv6_address_mode="slaac")
+    subnets = [subnet("a"), subnet("b"), subnet("six", 6), slaac]
+    addresses = tuple(fixed("10.0.0.9", subnet_id) for subnet_id in have)
+    spare = SparePort(PodId("pod1"), BottomId("p"), NET, DEMO, MAC, addresses)
+    assert is_complete(spare, subnets) is complete
 
 
 def test_a_spare_has_no_name_no_device_and_names_no_group() -> None:

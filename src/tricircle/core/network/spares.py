@@ -179,6 +179,18 @@ def read_addresses(port: Port, twins: Mapping[str, BottomId]) -> tuple[FixedIp, 
     )
 
 
+def is_complete(spare: SparePort, subnets: Sequence[Subnet]) -> bool:
+    """Tell whether a spare has the addresses that every port gets on a network of the top.
+
+    ``subnets`` are all of the network as they are now: some may be new, some gone.
+    """
+    given = {fixed.subnet_id for fixed in spare.addresses}
+    if not given <= {subnet.id for subnet in subnets}:
+        return False
+    choices = [*_by_version(subnets), *([one] for one in subnets if one.auto_address)]
+    return all(any(subnet.id in given for subnet in choice) for choice in choices)
+
+
 def is_unchanged(spare: SparePort, port: Port) -> bool:
     """Tell whether a pod's port still is what it was when it was made as a spare."""
     return port.mac_address.lower() == spare.mac_address.lower() and texts_of(
