@@ -196,6 +196,25 @@ async def test_an_address_that_others_have_got_meanwhile_costs_a_detour_only(
     assert port["fixed_ips"][0]["ip_address"] not in addresses
 
 
+async def test_a_subnet_that_came_since_gives_the_server_its_address_too(world: World) -> None:
+    await world.spares()
+    subnet = {"network_id": world.network_id, "cidr": "2001:db8::/64", "ip_version": 6}
+    url = f"{world.top.network}/v2.0/subnets"
+    status, _ = await send(world.http, "POST", url, world.top.member(), {"subnet": subnet})
+    assert status == 201
+    before = await world.user_ports()
+    status, made = await world.boot()
+    assert status == 202
+    addresses = [one["ip_address"] for one in (await new_port(world, before))["fixed_ips"]]
+    assert [":" in address for address in addresses] == [False, True]
+    [port] = [
+        one
+        for one in world.top.cloud.pod("pod1").network.ports.items.values()
+        if one["device_id"] == made["server"]["id"]
+    ]
+    assert [one["ip_address"] for one in port["fixed_ips"]] == addresses
+
+
 async def test_a_quota_that_is_used_up_at_the_top_leaves_no_server(world: World) -> None:
     world.top.cloud.faults.inject(QUOTA, method="POST", path="/ports$")
     before = await world.user_ports()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tricircle.core.errors import Conflict, TricircleError
+from tricircle.core.errors import Conflict, PodError, TricircleError
 from tricircle.core.jobs import KeepSparePorts, RepairSparePort
 from tricircle.core.model import (
     Kind,
@@ -18,10 +18,11 @@ from tricircle.core.model import (
     TopId,
 )
 from tricircle.core.network.asking import NetworkWish, Wish
-from tricircle.core.network.objects import Port
+from tricircle.core.network.objects import Port, Subnet
 from tricircle.core.network.refusals import Form
 from tricircle.core.network.spares import (
     SparePort,
+    is_complete,
     is_unchanged,
     routing_of,
     top_port_values,
@@ -129,15 +130,17 @@ class SpareBoots:
         """
         spare = making.spare
         try:
-            granted = await _make_top(spare, hope)
+            granted, subnets = await both(
+                partial(_make_top, spare, hope), partial(_read_subnets, spare, hope)
+            )
         except TricircleError as error:
             _log_useless(spare, error)
             return
         port = granted.ports[0].port
         wanted = WantedPorts(Form.SERVER, request_id, granted.ports, granted.groups)
         try:
-            if not is_unchanged(spare, port):
-                raise Conflict(f"port {port.id} has other addresses than were asked for")
+            if not is_unchanged(spare, port) or not is_complete(spare, subnets):
+                raise Conflict(f"port {port.id} would have other addresses without the spare")
             is_default = not hope.understood.groups
             await self._ports.put_groups(wanted, pod, spare.port_id, is_default=is_default)
             await self._routings.keep_routings([routing_of(spare, TopId(port.id))])
@@ -163,6 +166,14 @@ async def _make_top(spare: SparePort, hope: Hope) -> Granted:
         # The port will have the project's default group: read its rules meanwhile.
         port, groups = await both(create, partial(read_default_group, errand))
     return Granted((TopPort(port, Origin.GATEWAY),), {group.id: group for group in groups})
+
+
+async def _read_subnets(spare: SparePort, hope: Hope) -> tuple[Subnet, ...]:
+    """Return the subnets of a spare's network as they are now; none where that is unknown."""
+    try:
+        return await hope.errand.as_service.list_all(Subnet, network_id=spare.network_id)
+    except PodError:
+        return ()
 
 
 def _log_useless(spare: SparePort, error: TricircleError) -> None:
