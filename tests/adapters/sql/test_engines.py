@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from tests.databases import make_database
 from tricircle.adapters.sql import Limits, open_database
 from tricircle.adapters.sql.engines import build_engine
 
@@ -19,6 +20,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     },
     "mysql": {
         "SELECT @@max_statement_time": 7,
+        "SELECT @@idle_transaction_timeout": 7,
         "SELECT @@innodb_lock_wait_timeout": 2,
         "SELECT @@collation_connection": "utf8mb4_nopad_bin",
         "SELECT @@time_zone": "+00:00",
@@ -53,6 +55,28 @@ async def test_an_error_does_not_show_what_was_to_be_kept(empty_url: str) -> Non
             await connection.execute(statement, {"x": "secret"})
     assert "secret" not in str(failed.value)
     await engine.dispose()
+
+
+@pytest.mark.database
+@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
+async def test_who_stalls_in_a_transaction_keeps_rows_from_others_for_a_while_only(
+    server: str,
+) -> None:
+    url = make_database(server)
+    engine, patient = (build_engine(url, Limits(timeout_s=timeout_s)) for timeout_s in (1.0, 30.0))
+    async with engine.connect() as stalled, patient.connect() as other:
+        for sql in ("CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1)", "BEGIN"):
+            await stalled.exec_driver_sql(sql)
+        await stalled.exec_driver_sql("UPDATE t SET n = 2")
+        started_s = asyncio.get_running_loop().time()
+        await other.exec_driver_sql("UPDATE t SET n = n + 10")  # waits for five seconds at most
+        assert asyncio.get_running_loop().time() - started_s > 0.5
+        assert (await other.exec_driver_sql("SELECT n FROM t")).scalar() == 11
+        with pytest.raises(DBAPIError):
+            await stalled.exec_driver_sql("COMMIT")
+        await stalled.invalidate()
+    await engine.dispose()
+    await patient.dispose()
 
 
 async def test_no_more_connections_are_opened_than_allowed(empty_url: str) -> None:

@@ -110,14 +110,16 @@ def _session_statements(backend: str, limits: Limits) -> Sequence[str]:
 def _mysql_session(limits: Limits) -> str:
     lock_s = max(1, round(limits.lock_timeout_s))
     # TRADITIONAL: a value that does not fit is an error, not cut short. The first
-    # comment is read by MariaDB alone, the second by MySQL alone, which has no limit
-    # for statements that write. Values must come in the collation of the columns:
+    # comments are read by MariaDB alone, the last by MySQL alone, which has no limit
+    # for statements that write, nor for a process that stalls in a transaction and
+    # would keep its rows from everybody. Values must come in the collation of the columns:
     # with another one MariaDB 10.11 sorts a million rows that an index has in order.
     return (
         "SET SESSION sql_mode = 'TRADITIONAL', time_zone = '+00:00',"
         f" innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s}"
         f" /*M!100101 , max_statement_time = {limits.timeout_s}"
         f", collation_connection = {MARIADB_COLLATION} */"
+        f" /*M!100301 , idle_transaction_timeout = {max(1, round(limits.timeout_s))} */"
         f" /*!80017 , collation_connection = {MYSQL_COLLATION} */"
     )
 
