@@ -15,6 +15,7 @@ from lab.settings import Address, Pod, Settings
 OK = "ok"
 PAUSED = "paused"
 DEAD = "not running"
+SCHEDULER = "cinder-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +98,18 @@ def service_states(pod: Pod, admin: Api) -> dict[str, str]:
         for service in services:
             up = service["state"] == "up"
             found[service["binary"]] = OK if up else "reported down by its API"
+    if found.get(SCHEDULER) == OK and not knows_backends(pod, admin):
+        found[SCHEDULER] = "knows of no backend"
     return found
+
+
+def knows_backends(pod: Pod, admin: Api) -> bool:
+    """Whether Cinder's scheduler of a pod has heard of a backend since it was started.
+
+    The list of services does not tell: one that was killed a moment ago is up in it.
+    """
+    try:
+        answer = admin.get(f"{pod.volume.url}/v3/scheduler-stats/get_pools", timeout_s=10)
+    except (OSError, ApiError, http.client.HTTPException):
+        return False
+    return bool(answer["pools"])

@@ -238,6 +238,7 @@ def cinder_sections(
             "backup_compression_algorithm": "zstd",
             "image_conversion_dir": here / "state" / "conversion",
             "periodic_fuzzy_delay": 1,
+            "backend_stats_polling_interval": 10,
         }
         | {f"quota_{name}": -1 for name in CINDER_QUOTAS},
         "files": {
