@@ -15,6 +15,7 @@ from lab.settings import Address, Pod, Settings
 OK = "ok"
 PAUSED = "paused"
 DEAD = "not running"
+COMPUTE = "nova-compute"
 SCHEDULER = "cinder-scheduler"
 
 
@@ -100,7 +101,25 @@ def service_states(pod: Pod, admin: Api) -> dict[str, str]:
             found[service["binary"]] = OK if up else "reported down by its API"
     if found.get(SCHEDULER) == OK and not knows_backends(pod, admin):
         found[SCHEDULER] = "knows of no backend"
+    if found.get(COMPUTE) == OK and not has_inventory(pod, admin):
+        found[COMPUTE] = "not known to Placement"
     return found
+
+
+def has_inventory(pod: Pod, admin: Api) -> bool:
+    """Whether Placement of a pod knows what its hosts have, without which no server is built.
+
+    A compute service that is started before Placement tells it a minute later.
+    """
+    url = f"{pod.placement.url}/resource_providers"
+    try:
+        providers = admin.get(url, timeout_s=10)["resource_providers"]
+        return any(
+            admin.get(f"{url}/{one['uuid']}/inventories", timeout_s=10)["inventories"]
+            for one in providers
+        )
+    except (OSError, ApiError, http.client.HTTPException):
+        return False
 
 
 def knows_backends(pod: Pod, admin: Api) -> bool:
