@@ -158,10 +158,15 @@ class Creator:
                 await self._delete(inbound, one.candidate.pod, top_id)
 
     async def _delete(self, inbound: Inbound, pod: Pod, top_id: str) -> None:
-        """Delete what a pod has just made for a request."""
+        """Delete what a pod has just made for a request. Raises PodError."""
         path = f"{inbound.target.path.rstrip('/')}/{top_id}"
         outbound = Outbound(replace(inbound, method="DELETE"), path, "", b"")
-        await self.forwarder.send(pod, outbound)
+        answer = await self.forwarder.send(pod, outbound)
+        if answer.status >= 300 and answer.status != 404:
+            log.warning(
+                "made in a pod for nothing and not deleted",
+                extra={"id": top_id, "pod": pod.name, "status": answer.status},
+            )
 
     async def _demand(self, inbound: Inbound, strategy: Create) -> Demand:
         if strategy.hook is None:
