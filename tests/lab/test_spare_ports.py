@@ -54,6 +54,7 @@ def test_the_second_server_on_a_network_has_a_port_that_was_ready(
     twin = operator.network.get_port(spare.id)
     assert twin.device_id == second.id
     assert twin.description == f"tricircle:port:{port.id}:{port.project_id}"
+    assert len(twin.security_group_ids) == 1
     assert twin.security_group_ids == spare.security_group_ids
     spares_of(operator, network.id, 2)
 
