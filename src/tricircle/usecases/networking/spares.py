@@ -126,7 +126,7 @@ class SpareBoots:
     async def _make(self, making: Making, hope: Hope, pod: Pod, request_id: str) -> None:
         """Make the port at the top, whole or not at all. Never raises.
 
-        Until it is written down, what was taken stands for it: see ``usecases.spare_ports``.
+        Until it is written down, what was taken stands for it: see ``usecases.spare_repair``.
         """
         spare = making.spare
         try:
